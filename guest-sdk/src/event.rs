@@ -1,0 +1,147 @@
+//! Waiting for whichever comes first: Racket's `sync`.
+
+use std::time::{Duration, Instant};
+
+use crate::bindings::events;
+use crate::channel::{self, Channel};
+use crate::message::Message;
+use crate::{Error, ExitReason, Place, Pollable};
+
+/// Something to wait for, with the value it has when it comes.
+pub trait Event {
+    /// Its value.
+    type Output;
+
+    /// What the host is to watch.
+    #[doc(hidden)]
+    fn source(&self) -> Source<'_>;
+
+    /// The value, from what the host saw.
+    #[doc(hidden)]
+    fn take(self, fired: Fired) -> Self::Output;
+}
+
+/// What the host is to watch.
+#[doc(hidden)]
+pub type Source<'a> = events::Event<'a>;
+
+/// What the host saw.
+#[doc(hidden)]
+pub type Fired = events::Fired;
+
+/// The next message of a channel; see [`Channel::message`].
+#[derive(Debug)]
+pub struct NextMessage<'a, G, P>(&'a Channel<G, P>);
+
+/// The end of a place; see [`Place::exited`].
+#[derive(Debug)]
+pub struct Exited<'a, G, P>(&'a Place<G, P>);
+
+/// A point in time; see [`after`] and [`at`].
+#[derive(Clone, Copy, Debug)]
+pub struct Timer(Duration);
+
+/// Something of WASI's; see [`ready`].
+#[derive(Debug)]
+pub struct Ready<'a>(&'a Pollable);
+
+impl<G: Message, P> Channel<G, P> {
+    /// The event of the next message, or that there will be none.
+    pub fn message(&self) -> NextMessage<'_, G, P> {
+        NextMessage(self)
+    }
+}
+
+impl<G, P> Place<G, P> {
+    /// The event of its end.
+    pub fn exited(&self) -> Exited<'_, G, P> {
+        Exited(self)
+    }
+}
+
+/// The event that this much time has passed since the `sync` began.
+pub fn after(time: Duration) -> Timer {
+    Timer(time)
+}
+
+/// The event that it is this late: for a deadline over several `sync`s.
+pub fn at(time: Instant) -> Timer {
+    Timer(time.saturating_duration_since(Instant::now()))
+}
+
+/// The event that something of WASI's is ready: a socket, a stream, a clock.
+pub fn ready(pollable: &Pollable) -> Ready<'_> {
+    Ready(pollable)
+}
+
+/// Waits for whichever of some events of one kind comes first, and returns its index and value. For events of several kinds there
+/// is [`sync!`](crate::sync!).
+///
+/// # Panics
+/// Where there are no events: that would never end.
+pub fn sync<E: Event>(events: impl IntoIterator<Item = E>) -> (usize, E::Output) {
+    let mut events: Vec<E> = events.into_iter().collect();
+    let sources: Vec<Source<'_>> = events.iter().map(Event::source).collect();
+    let (index, fired) = wait(&sources);
+    drop(sources);
+    (index, events.swap_remove(index).take(fired))
+}
+
+/// Waits until one of the sources is ready.
+#[doc(hidden)]
+pub fn wait(sources: &[Source<'_>]) -> (usize, Fired) {
+    match events::sync(sources) {
+        Ok((index, fired)) => (index as usize, fired),
+        Err(error) => panic!("{}", Error::from(error)),
+    }
+}
+
+impl<G: Message, P> Event for NextMessage<'_, G, P> {
+    type Output = Result<G, Error>;
+
+    fn source(&self) -> Source<'_> {
+        events::Event::Channel(self.0.raw())
+    }
+
+    fn take(self, fired: Fired) -> Result<G, Error> {
+        match fired {
+            events::Fired::Message(message) => channel::decode::<G>(message),
+            _ => Err(Error::Closed),
+        }
+    }
+}
+
+impl<G, P> Event for Exited<'_, G, P> {
+    type Output = ExitReason;
+
+    fn source(&self) -> Source<'_> {
+        events::Event::Exit(self.0.raw())
+    }
+
+    fn take(self, fired: Fired) -> ExitReason {
+        match fired {
+            events::Fired::Exit(reason) => reason.into(),
+            _ => unreachable!("the host answers an exit with an exit"),
+        }
+    }
+}
+
+impl Event for Timer {
+    type Output = ();
+
+    fn source(&self) -> Source<'_> {
+        events::Event::After(u64::try_from(self.0.as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    fn take(self, _: Fired) {}
+}
+
+impl Event for Ready<'_> {
+    type Output = ();
+
+    fn source(&self) -> Source<'_> {
+        events::Event::Pollable(self.0)
+    }
+
+    fn take(self, _: Fired) {}
+}

@@ -1,0 +1,209 @@
+//! The host: what all places of one process share.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use wasmtime::Engine;
+
+use crate::channel::Channel;
+use crate::config::PlaceConfig;
+use crate::engine::{self, Cache, CacheError, EngineConfig, EngineError, Linker, LoadError, Module, Modules, Ticker};
+use crate::id::NodeId;
+use crate::place::{self, Family, Place, Request, SpawnError};
+
+/// Runs places. Clones are the same host; when the last one and the last place are gone, so is it.
+///
+/// ```no_run
+/// use placehost::{Host, PlaceConfig};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let host = Host::builder().build()?;
+/// let module = host.load("hello_world.wasm".as_ref()).await?;
+/// let (place, channel) = host.spawn(&module, "hello-world", PlaceConfig::default())?;
+/// channel.put(placehost::json::to_message(&"Hello".into())?).await?;
+/// println!("{}", placehost::json::from_message(&channel.get().await?));
+/// println!("it {}", place.wait().await);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// `host/examples/embed.rs` is this as a program.
+#[derive(Clone)]
+pub struct Host(Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub(crate) node: NodeId,
+    pub(crate) engine: Engine,
+    pub(crate) modules: Modules,
+    /// Folders, beside that of its own module, from which a place may start modules.
+    pub(crate) module_dirs: Vec<PathBuf>,
+    pub(crate) slots: Arc<Semaphore>,
+    pub(crate) max_places: u32,
+    pub(crate) largest_memory: u64,
+    pub(crate) preempt: bool,
+    pub(crate) fuel: bool,
+    pub(crate) runtime: Handle,
+    /// The places that the embedder started.
+    pub(crate) top: Family,
+    seq: AtomicU64,
+    _ticker: Option<Ticker>,
+}
+
+impl Shared {
+    pub(crate) fn next_seq(&self) -> u64 {
+        self.seq.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+impl Host {
+    /// A host to be configured.
+    pub fn builder() -> HostBuilder {
+        HostBuilder { max_places: None, preempt: true, fuel: false, cache: None, module_dirs: Vec::new() }
+    }
+
+    /// Names this life of the host.
+    pub fn node(&self) -> NodeId {
+        self.0.node
+    }
+
+    /// Loads the module in a file, compiling it unless it is known or in the cache.
+    ///
+    /// # Errors
+    /// [`LoadError`]: the file cannot be read, is no component, or imports what is not offered here.
+    pub async fn load(&self, path: &Path) -> Result<Module, LoadError> {
+        self.0.modules.load(path).await
+    }
+
+    /// Loads a module from its bytes. Its places can start others of it, but no other modules by path.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub async fn load_bytes(&self, bytes: Vec<u8>) -> Result<Module, LoadError> {
+        self.0.modules.load_bytes(bytes, None).await
+    }
+
+    /// Starts a place and returns it with the end of its channel. It lives until it ends by itself, is killed, or
+    /// [`Self::shut_down`] is called.
+    ///
+    /// # Errors
+    /// [`SpawnError`]: no such start function, or no room.
+    pub fn spawn(&self, module: &Module, start: &str, config: PlaceConfig) -> Result<(Place, Channel), SpawnError> {
+        place::spawn(&self.0, Request { module, start, config, parent: None })
+    }
+
+    /// How many places there are now.
+    pub fn places(&self) -> usize {
+        self.0.max_places as usize - self.0.slots.available_permits()
+    }
+
+    /// How many places there may be at once.
+    pub fn max_places(&self) -> u32 {
+        self.0.max_places
+    }
+
+    /// Ends all places, and starts no more.
+    pub fn shut_down(&self) {
+        self.0.top.kill_children();
+    }
+}
+
+/// Configures a [`Host`].
+#[derive(Clone, Debug)]
+pub struct HostBuilder {
+    max_places: Option<u32>,
+    preempt: bool,
+    fuel: bool,
+    cache: Option<PathBuf>,
+    module_dirs: Vec<PathBuf>,
+}
+
+impl HostBuilder {
+    /// How many places there may be at once; by default, what the machine's limit of memory maps suffices for, at most 12,288.
+    /// Beyond that number a place can have at most 64 MiB of memory.
+    #[must_use]
+    pub fn max_places(mut self, places: u32) -> Self {
+        self.max_places = Some(places.max(1));
+        self
+    }
+
+    /// Whether a place that computes must yield to others every millisecond (the default). The checks cost 20 to 50 % in tight
+    /// loops. Without them each place has a thread of its own, and one that computes cannot be killed before it waits.
+    #[must_use]
+    pub fn preempt(mut self, preempt: bool) -> Self {
+        self.preempt = preempt;
+        self
+    }
+
+    /// Whether places count fuel, so that they can be given a limit of it. It costs 25 to 60 % in tight loops.
+    #[must_use]
+    pub fn fuel(mut self, fuel: bool) -> Self {
+        self.fuel = fuel;
+        self
+    }
+
+    /// Keeps compiled modules in this folder, which must be this user's alone.
+    #[must_use]
+    pub fn cache(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.cache = Some(folder.into());
+        self
+    }
+
+    /// Lets places start modules from this folder, beside that of their own module.
+    #[must_use]
+    pub fn module_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.module_dirs.push(folder.into());
+        self
+    }
+
+    /// The host. Its places run on the tokio runtime that this is called in.
+    ///
+    /// # Errors
+    /// [`BuildError`].
+    pub fn build(self) -> Result<Host, BuildError> {
+        let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
+        let max_places = self.max_places.unwrap_or_else(|| engine::room_for_places().min(engine::ROOMY));
+        let engine = engine::new(EngineConfig { max_places, preempt: self.preempt, fuel: self.fuel })?;
+        let linker = Linker::new(&engine).map_err(BuildError::Linker)?;
+        let cache = self.cache.map(|folder| Cache::open(&folder, &engine)).transpose()?;
+        let ticker = self.preempt.then(|| Ticker::start(&engine)).transpose().map_err(BuildError::Thread)?;
+        Ok(Host(Arc::new(Shared {
+            node: NodeId::random(),
+            modules: Modules::new(engine.clone(), linker, cache),
+            module_dirs: self.module_dirs,
+            slots: Arc::new(Semaphore::new(max_places as usize)),
+            max_places,
+            largest_memory: engine::largest_memory(max_places),
+            preempt: self.preempt,
+            fuel: self.fuel,
+            runtime,
+            top: Family::default(),
+            seq: AtomicU64::new(1),
+            _ticker: ticker,
+            engine,
+        })))
+    }
+}
+
+/// Why there is no host.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// It was not called in a tokio runtime.
+    #[error("a host needs a tokio runtime to be built in")]
+    NoRuntime,
+    /// Too little address space.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The folder for compiled modules is unusable.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// No thread for the tick.
+    #[error("cannot start a thread")]
+    Thread(#[source] std::io::Error),
+    /// The functions that guests import contradict each other.
+    #[error("cannot set the imports up")]
+    Linker(#[source] wasmtime::Error),
+}

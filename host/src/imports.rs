@@ -1,0 +1,9 @@
+//! What guests import, one file for each interface of `wit/`.
+//!
+//! A mistake that a guest can handle is a WIT `result`; a broken contract traps, and ends that place only.
+
+mod channels;
+mod events;
+mod logging;
+mod places;
+mod types;

@@ -1,0 +1,139 @@
+//! `events`: `sync`, which waits for many things and takes one.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::Sleep;
+use wasmtime::component::Resource;
+use wasmtime_wasi::p2::DynPollable;
+use wasmtime_wasi::p2::bindings::io::poll::Host as _;
+
+use super::channels::lower;
+use crate::bindings::places::core::events::{Error, Event, Fired, Host};
+use crate::channel::{Accept, Channel, Message, Reading, Taken};
+use crate::place::{ExitReason, Exiting, LONGEST, Place, State};
+
+impl Host for State {
+    async fn sync(&mut self, events: Vec<Event>) -> wasmtime::Result<Result<(u32, Fired), Error>> {
+        if events.is_empty() {
+            return Ok(Err(Error::Invalid("a sync over nothing would never end".into())));
+        }
+        let turn = self.next_turn();
+        let mut sources = Vec::with_capacity(events.len());
+        let (mut pollables, mut timer) = (Vec::new(), None::<(u64, usize)>);
+        for (index, event) in events.into_iter().enumerate() {
+            match event {
+                Event::Channel(end) => sources.push((index, Source::Channel(self.table.get(&end)?.clone()))),
+                Event::Exit(place) => sources.push((index, Source::Place(self.table.get(&place)?.clone()))),
+                Event::Pollable(pollable) => pollables.push((index, pollable)),
+                Event::After(nanos) => timer = Some(timer.map_or((nanos, index), |first| first.min((nanos, index)))),
+            }
+        }
+        let (index, ready) = wait(&sources, self.pollables(pollables), timer, turn).await?;
+        let fired = match ready {
+            Ready::Message(message) => Fired::Message(lower(&mut self.table, message)?),
+            Ready::Closed => Fired::Closed,
+            Ready::Exit(reason) => Fired::Exit(reason.into()),
+            Ready::After => Fired::After,
+            Ready::Pollable => Fired::Pollable,
+        };
+        Ok(Ok((u32::try_from(index)?, fired)))
+    }
+}
+
+enum Source {
+    Channel(Channel),
+    Place(Place),
+}
+
+impl Source {
+    fn wait(&self) -> Wait<'_> {
+        match self {
+            Self::Channel(end) => Wait::Reading(end.reading()),
+            Self::Place(place) => Wait::Exiting(place.exiting()),
+        }
+    }
+}
+
+enum Ready {
+    Message(Message),
+    Closed,
+    Exit(ExitReason),
+    After,
+    Pollable,
+}
+
+enum Wait<'a> {
+    Reading(Reading<'a>),
+    Exiting(Exiting<'a>),
+}
+
+impl Wait<'_> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ready> {
+        match self {
+            Self::Exiting(exiting) => exiting.poll(cx).map(Ready::Exit),
+            Self::Reading(reading) => reading.poll_take(cx, Accept::Any).map(|taken| match taken {
+                Taken::Message(message) => Ready::Message(message),
+                Taken::Attached | Taken::Closed => Ready::Closed,
+            }),
+        }
+    }
+}
+
+/// Resolves to the index of an event of WASI's that is ready.
+type Pollables<'a> = Pin<Box<dyn Future<Output = wasmtime::Result<usize>> + Send + 'a>>;
+
+impl State {
+    /// WASI's pollables can only be asked through the table that holds them.
+    fn pollables(&mut self, pollables: Vec<(usize, Resource<DynPollable>)>) -> Option<Pollables<'_>> {
+        if pollables.is_empty() {
+            return None;
+        }
+        let table = &mut self.table;
+        Some(Box::pin(async move {
+            let (indices, pollables): (Vec<usize>, Vec<_>) = pollables.into_iter().unzip();
+            let ready = table.poll(pollables).await?;
+            let first = ready.first().ok_or_else(|| wasmtime::format_err!("no pollable is ready"))?;
+            Ok(indices[*first as usize])
+        }))
+    }
+}
+
+/// Waits until something is ready and takes that alone. The search begins at `turn`, which moves on with every call, so that each
+/// source has its turn; a timer fires only where nothing else is ready.
+async fn wait(
+    sources: &[(usize, Source)],
+    mut pollables: Option<Pollables<'_>>,
+    timer: Option<(u64, usize)>,
+    turn: usize,
+) -> wasmtime::Result<(usize, Ready)> {
+    let mut waits: Vec<(usize, Wait<'_>)> = sources.iter().map(|(index, source)| (*index, source.wait())).collect();
+    let mut sleep: Option<Pin<Box<Sleep>>> = None;
+    // All pollables together have one turn, the last.
+    let turns = waits.len() + 1;
+    poll_fn(|cx| {
+        for step in 0..turns {
+            match waits.get_mut((turn + step) % turns) {
+                Some((index, wait)) => {
+                    if let Poll::Ready(ready) = wait.poll(cx) {
+                        return Poll::Ready(Ok((*index, ready)));
+                    }
+                }
+                None => {
+                    if let Some(Poll::Ready(result)) = pollables.as_mut().map(|pollables| pollables.as_mut().poll(cx)) {
+                        return Poll::Ready(result.map(|index| (index, Ready::Pollable)));
+                    }
+                }
+            }
+        }
+        let Some((nanos, index)) = timer else { return Poll::Pending };
+        if nanos == 0 {
+            return Poll::Ready(Ok((index, Ready::After)));
+        }
+        let sleep = sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(Duration::from_nanos(nanos).min(LONGEST))));
+        sleep.as_mut().poll(cx).map(|()| Ok((index, Ready::After)))
+    })
+    .await
+}

@@ -1,0 +1,275 @@
+//! Starting a place, and running it to its end.
+//!
+//! The place's task owns everything: the store with the instance, and a [`Finish`] that is dropped after it. So however the task
+//! ends, returning or dropped, first all the place held goes, then its children are ended, then its end is told.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use wasmtime::component::Resource;
+use wasmtime::{Store, Trap, UpdateDeadline, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
+
+use super::{Exit, ExitCall, ExitReason, Family, Life, Place, State};
+use crate::channel::{Channel, OverBudget};
+use crate::config::PlaceConfig;
+use crate::engine::{Module, Start, kebab};
+use crate::host::Shared;
+use crate::id::PlaceId;
+
+/// Why a place was not started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpawnError {
+    /// The module has no start function of that name.
+    #[error("the module has no start function `{start}`")]
+    NoStart {
+        /// As it was asked for, with `-` for `_`.
+        start: String,
+        /// Those it has.
+        has: Vec<String>,
+    },
+    /// The module exports that name, but not as a start function.
+    #[error("`{start}` is no start function: {why}")]
+    BadStart {
+        /// As it was asked for, with `-` for `_`.
+        start: String,
+        /// What its type should be.
+        why: String,
+    },
+    /// All the places that the host has room for are in use.
+    #[error("this host runs at most {max} places at once")]
+    TooManyPlaces {
+        /// How many it has room for.
+        max: u32,
+    },
+    /// The memory limit is beyond what the host can give one place.
+    #[error("a place can have at most {max} bytes of memory here")]
+    Memory {
+        /// In bytes.
+        max: u64,
+    },
+    /// A fuel limit on a host that does not count it.
+    #[error("this host does not count fuel")]
+    NoFuel,
+    /// A deadline on a host that cannot interrupt a place that computes.
+    #[error("a deadline needs preemption")]
+    NoPreemption,
+    /// The host is shutting down, or the place that asked is being killed.
+    #[error("the spawner is ending")]
+    Ending,
+    /// Not even its channel fits its memory limit.
+    #[error(transparent)]
+    OverBudget(#[from] OverBudget),
+    /// A directory that was granted cannot be opened, or the system has no thread left.
+    #[error("cannot set the place up")]
+    Setup(#[source] wasmtime::Error),
+}
+
+/// What is to be started, and for whom.
+pub(crate) struct Request<'a> {
+    pub(crate) module: &'a Module,
+    pub(crate) start: &'a str,
+    pub(crate) config: PlaceConfig,
+    /// The place that asks; absent for the embedder.
+    pub(crate) parent: Option<&'a Arc<Life>>,
+}
+
+/// Starts a place; it runs as soon as a thread is free.
+pub(crate) fn spawn(host: &Arc<Shared>, request: Request<'_>) -> Result<(Place, Channel), SpawnError> {
+    let Request { module, start: name, config, parent } = request;
+    let start = find_start(module, name)?;
+    check_limits(host, &config)?;
+    let permit = host.slots.clone().try_acquire_owned().map_err(|_| SpawnError::TooManyPlaces { max: host.max_places })?;
+
+    let id = PlaceId { node: host.node, seq: host.next_seq() };
+    let life = Arc::new(Life { id, start: kebab(name), exit: Exit::default(), family: Family::default() });
+    let bounds = config.bounds;
+    let state = State::new(Arc::clone(host), Arc::clone(&life), module.clone(), config).map_err(SpawnError::Setup)?;
+    let (ours, theirs) = Channel::pair_on(bounds, &state.account)?;
+
+    let siblings = parent.map_or(&host.top, |parent| &parent.family);
+    if !siblings.adopt(&life) {
+        return Err(SpawnError::Ending);
+    }
+    let finish = Finish { host: Arc::clone(host), life: Arc::clone(&life), parent: parent.cloned(), permit: Some(permit), reason: None };
+    // One value with `finish` in the last place: it is dropped last even if the task never gets to run.
+    let parts = (run(state, start, theirs), finish);
+    let task = async move {
+        let (run, mut finish) = parts;
+        finish.reason = Some(run.await);
+    };
+    let stop = launch(host, task)?;
+    life.family.set_stop(stop);
+    Ok((Place(life), ours))
+}
+
+fn find_start(module: &Module, name: &str) -> Result<Start, SpawnError> {
+    let start = || kebab(name);
+    if let Some(why) = module.not_a_start(name) {
+        return Err(SpawnError::BadStart { start: start(), why: why.to_owned() });
+    }
+    let has = || module.starts().map(str::to_owned).collect();
+    module.start(name).ok_or_else(|| SpawnError::NoStart { start: start(), has: has() })
+}
+
+fn check_limits(host: &Shared, config: &PlaceConfig) -> Result<(), SpawnError> {
+    let limits = &config.limits;
+    if limits.memory > host.largest_memory {
+        return Err(SpawnError::Memory { max: host.largest_memory });
+    }
+    if limits.fuel.is_some() && !host.fuel {
+        return Err(SpawnError::NoFuel);
+    }
+    if limits.deadline.is_some() && !host.preempt {
+        return Err(SpawnError::NoPreemption);
+    }
+    Ok(())
+}
+
+/// Sets the task going and returns what stops it. Places that are not preempted have a thread each, which the operating system
+/// preempts.
+fn launch(host: &Shared, task: impl Future<Output = ()> + Send + 'static) -> Result<Box<dyn FnOnce() + Send>, SpawnError> {
+    if host.preempt {
+        let task = host.runtime.spawn(task);
+        return Ok(Box::new(move || task.abort()));
+    }
+    let (stop, stopped) = oneshot::channel::<()>();
+    let runtime = host.runtime.clone();
+    let run = move || {
+        runtime.block_on(async {
+            tokio::select! { () = task => {}, Ok(()) = stopped => {} }
+        });
+    };
+    std::thread::Builder::new().name("place".into()).spawn(run).map_err(|error| SpawnError::Setup(error.into()))?;
+    // A place that has ended hears nothing any more.
+    Ok(Box::new(move || stop.send(()).unwrap_or_default()))
+}
+
+/// Runs a place to its end; when it returns, all the place held is gone.
+async fn run(state: State, start: Start, channel: Channel) -> ExitReason {
+    let deadline = state.config.limits.deadline;
+    let engine = state.host.engine.clone();
+    let mut store = Store::new(&engine, state);
+    let result = match deadline {
+        None => call(&mut store, start, channel).await,
+        Some(time) => match tokio::time::timeout(time, call(&mut store, start, channel)).await {
+            Ok(result) => result,
+            Err(_) => return ExitReason::Limit(format!("its deadline of {time:?}").into()),
+        },
+    };
+    match result {
+        Ok(None) => ExitReason::Returned,
+        Ok(Some(error)) => ExitReason::Failed(error.into()),
+        Err(error) => why(&error, store.data_mut()),
+    }
+}
+
+/// Instantiates the module and calls its start function, which may return an error's text.
+async fn call(store: &mut Store<State>, start: Start, channel: Channel) -> wasmtime::Result<Option<String>> {
+    store.limiter(|state| &mut state.memory);
+    let (preempt, fuel) = (store.data().host.preempt, store.data().host.fuel);
+    if preempt {
+        store.set_epoch_deadline(1);
+        // Yielding by way of tokio's scheduler puts the place behind everybody who is ready.
+        store.epoch_deadline_callback(|_| Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))));
+    }
+    if fuel {
+        store.set_fuel(store.data().config.limits.fuel.unwrap_or(u64::MAX))?;
+    }
+    let pre = store.data().module.pre().clone();
+    let instance = pre.instantiate_async(&mut *store).await?;
+    let end: Resource<Channel> = store.data_mut().table.push(channel)?;
+    if start.fallible {
+        let function = instance.get_typed_func::<(Resource<Channel>,), (Result<(), String>,)>(&mut *store, start.index)?;
+        let (result,) = function.call_async(&mut *store, (end,)).await?;
+        return Ok(result.err());
+    }
+    let function = instance.get_typed_func::<(Resource<Channel>,), ()>(&mut *store, start.index)?;
+    function.call_async(&mut *store, (end,)).await?;
+    Ok(None)
+}
+
+/// The exit reason behind the error that unwound a place.
+fn why(error: &wasmtime::Error, state: &mut State) -> ExitReason {
+    if let Some(&ExitCall(code)) = error.downcast_ref() {
+        return ExitReason::Exited(code);
+    }
+    if let Some(&I32Exit(code)) = error.downcast_ref() {
+        // A code that does not fit must not look like success.
+        return ExitReason::Exited(u8::try_from(code).unwrap_or(1));
+    }
+    if error.downcast_ref() == Some(&Trap::OutOfFuel) {
+        let fuel = state.config.limits.fuel.unwrap_or(u64::MAX);
+        return ExitReason::Limit(format!("its {fuel} units of fuel").into());
+    }
+    if let (Some(wanted), None) = (state.memory.denied, &state.panic) {
+        let limit = state.memory.limit();
+        return ExitReason::Limit(format!("its {limit} bytes of memory: it asked for {wanted}").into());
+    }
+    let message = state.panic.take().unwrap_or_else(|| error.root_cause().to_string());
+    let backtrace = error.downcast_ref::<WasmBacktrace>().map_or_else(String::new, frames);
+    ExitReason::Trapped { message: message.into(), backtrace: backtrace.into() }
+}
+
+/// One frame a line: the function, and the file and line where the module says so. The frames of the panic machinery come first
+/// and say nothing, so they are left out.
+fn frames(backtrace: &WasmBacktrace) -> String {
+    let name = |frame: &wasmtime::FrameInfo| match frame.func_name() {
+        Some(name) => format!("{:#}", rustc_demangle::demangle(name)),
+        None => format!("function {}", frame.func_index()),
+    };
+    let named: Vec<_> = backtrace.frames().iter().map(|frame| (name(frame), frame)).collect();
+    let machinery = |name: &str| PANIC_MACHINERY.iter().any(|part| name.contains(part));
+    let first = named.iter().rposition(|(name, _)| machinery(name)).map_or(0, |last| last + 1);
+    let line = |(name, frame): &(String, &wasmtime::FrameInfo)| {
+        let symbol = frame.symbols().first();
+        match symbol.and_then(|symbol| Some((symbol.file()?, symbol.line()?))) {
+            Some((file, line)) => format!("{name} at {file}:{line}"),
+            None => name.clone(),
+        }
+    };
+    named[first..].iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Parts of the names of the functions between a panic in Rust and the trap.
+const PANIC_MACHINERY: [&str; 6] = ["panic_with_hook", "begin_panic_handler", "rust_panic", "core::panicking::", "core::result::unwrap_failed", "core::option::"];
+
+/// Tells the end of a place, after everything it held is gone.
+struct Finish {
+    host: Arc<Shared>,
+    life: Arc<Life>,
+    parent: Option<Arc<Life>>,
+    permit: Option<OwnedSemaphorePermit>,
+    /// Absent if its task was dropped: it was killed.
+    reason: Option<ExitReason>,
+}
+
+impl Drop for Finish {
+    fn drop(&mut self) {
+        let Self { host, life, parent, permit, reason } = self;
+        life.family.kill_children();
+        parent.as_ref().map_or(&host.top, |parent| &parent.family).forget(life.id.seq);
+        drop(permit.take());
+        let reason = reason.take().unwrap_or(ExitReason::Killed);
+        if parent.is_some() && !reason.is_success() && reason != ExitReason::Killed {
+            report(life, &reason);
+        }
+        life.exit.tell(reason);
+    }
+}
+
+/// A line in the log for a place that went wrong: its parent may never ask. What the embedder started it is told itself.
+fn report(life: &Life, reason: &ExitReason) {
+    let backtrace = match reason {
+        ExitReason::Trapped { backtrace, .. } => &**backtrace,
+        _ => "",
+    };
+    let indented = backtrace.lines().map(|line| format!("\n    {line}")).collect::<String>();
+    tracing::warn!(place = %life.id, start = life.start, "{reason}{indented}");
+}
+
+/// The longest deadline that means anything; a longer one would overflow the clock.
+pub(crate) const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
