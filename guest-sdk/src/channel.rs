@@ -240,7 +240,8 @@ struct Reference {
 
 impl<G, P> Serialize for Channel<G, P> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let number = Attached::add_channel(self.end.share()).ok_or_else(|| S::Error::custom("an end of a channel travels only in a message"))?;
+        let number =
+            Attached::add_channel(self.end.share()).ok_or_else(|| S::Error::custom("an end of a channel travels only in a message"))?;
         Reference { number }.serialize(serializer)
     }
 }

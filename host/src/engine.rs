@@ -1,4 +1,4 @@
-//! The WebAssembly engine: one wasmtime `Engine`, sized for this machine and shared by all places of a host.
+//! The WebAssembly engine, sized for this machine and shared by all places of a host.
 //!
 //! Instances come from a pool, with copy-on-write images of their memory. How much address space each reserves follows from how
 //! many there may be: with 4 GiB, code needs no bounds checks (they cost 3 to 60 %), and up to [`ROOMY`] places can have that;
@@ -8,6 +8,7 @@ mod cache;
 mod linker;
 mod modules;
 mod ticker;
+mod tiers;
 
 use std::time::Duration;
 
@@ -16,9 +17,10 @@ use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConf
 pub(crate) use cache::Cache;
 pub use cache::CacheError;
 pub(crate) use linker::Linker;
-pub(crate) use modules::{Modules, Start, kebab};
 pub use modules::{LoadError, MAX_MODULE, Module};
+pub(crate) use modules::{Modules, Start, kebab};
 pub(crate) use ticker::Ticker;
+pub(crate) use tiers::{NoRoom, Rank, Room, Tiers};
 
 use crate::machine;
 
@@ -67,8 +69,9 @@ pub fn largest_memory(places: u32) -> u64 {
     if places <= ROOMY { FOUR_GIB } else { DENSE_MEMORY }
 }
 
-pub(crate) fn new(config: EngineConfig) -> Result<Engine, EngineError> {
-    let failed = |source| EngineError { places: config.max_places, source };
+/// An engine with a pool for `places` places.
+fn new(config: EngineConfig, places: u32) -> Result<Engine, EngineError> {
+    let failed = |source| EngineError { places, source };
     let mut wasm = Config::new();
     wasm.concurrency_support(false);
     wasm.epoch_interruption(config.preempt);
@@ -80,11 +83,11 @@ pub(crate) fn new(config: EngineConfig) -> Result<Engine, EngineError> {
     wasm.memory_guard_size(if config.max_places <= ROOMY { 32 << 20 } else { 64 << 10 });
     wasm.guard_before_linear_memory(false);
     wasm.memory_may_move(false);
-    wasm.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(config.max_places)));
+    wasm.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(places, config.max_places)));
     Engine::new(&wasm).map_err(failed)
 }
 
-fn pool(places: u32) -> PoolingAllocationConfig {
+fn pool(places: u32, max_places: u32) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(places)
         .total_core_instances(places.saturating_mul(CORE_INSTANCES))
@@ -94,7 +97,7 @@ fn pool(places: u32) -> PoolingAllocationConfig {
         .max_core_instances_per_component(CORE_INSTANCES)
         .max_memories_per_component(MEMORIES)
         .max_tables_per_component(TABLES)
-        .max_memory_size(usize::try_from(largest_memory(places)).unwrap_or(usize::MAX))
+        .max_memory_size(usize::try_from(largest_memory(max_places)).unwrap_or(usize::MAX))
         .max_unused_warm_slots(places.min(1024))
         .linear_memory_keep_resident(KEEP)
         .table_keep_resident(KEEP)

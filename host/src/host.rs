@@ -5,12 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
-use wasmtime::Engine;
 
 use crate::channel::Channel;
 use crate::config::PlaceConfig;
-use crate::engine::{self, Cache, CacheError, EngineConfig, EngineError, Linker, LoadError, Module, Modules, Ticker};
+use crate::engine::{self, Cache, CacheError, EngineConfig, EngineError, LoadError, Module, Modules, Tiers};
 use crate::id::NodeId;
 use crate::place::{self, Family, Place, Request, SpawnError};
 
@@ -36,11 +34,10 @@ pub struct Host(Arc<Shared>);
 
 pub(crate) struct Shared {
     pub(crate) node: NodeId,
-    pub(crate) engine: Engine,
+    pub(crate) tiers: Tiers,
     pub(crate) modules: Modules,
     /// Folders, beside that of its own module, from which a place may start modules.
     pub(crate) module_dirs: Vec<PathBuf>,
-    pub(crate) slots: Arc<Semaphore>,
     pub(crate) max_places: u32,
     pub(crate) largest_memory: u64,
     pub(crate) preempt: bool,
@@ -49,7 +46,6 @@ pub(crate) struct Shared {
     /// The places that the embedder started.
     pub(crate) top: Family,
     seq: AtomicU64,
-    _ticker: Option<Ticker>,
 }
 
 impl Shared {
@@ -96,7 +92,7 @@ impl Host {
 
     /// How many places there are now.
     pub fn places(&self) -> usize {
-        self.0.max_places as usize - self.0.slots.available_permits()
+        self.0.tiers.taken()
     }
 
     /// How many places there may be at once.
@@ -165,15 +161,13 @@ impl HostBuilder {
     pub fn build(self) -> Result<Host, BuildError> {
         let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
         let max_places = self.max_places.unwrap_or_else(|| engine::room_for_places().min(engine::ROOMY));
-        let engine = engine::new(EngineConfig { max_places, preempt: self.preempt, fuel: self.fuel })?;
-        let linker = Linker::new(&engine).map_err(BuildError::Linker)?;
-        let cache = self.cache.map(|folder| Cache::open(&folder, &engine)).transpose()?;
-        let ticker = self.preempt.then(|| Ticker::start(&engine)).transpose().map_err(BuildError::Thread)?;
+        let tiers = Tiers::new(EngineConfig { max_places, preempt: self.preempt, fuel: self.fuel })?;
+        let engine = &tiers.first().engine;
+        let cache = self.cache.map(|folder| Cache::open(&folder, engine)).transpose()?;
         Ok(Host(Arc::new(Shared {
             node: NodeId::random(),
-            modules: Modules::new(engine.clone(), linker, cache),
+            modules: Modules::new(engine.clone(), Arc::clone(&tiers.first().linker), cache),
             module_dirs: self.module_dirs,
-            slots: Arc::new(Semaphore::new(max_places as usize)),
             max_places,
             largest_memory: engine::largest_memory(max_places),
             preempt: self.preempt,
@@ -181,8 +175,7 @@ impl HostBuilder {
             runtime,
             top: Family::default(),
             seq: AtomicU64::new(1),
-            _ticker: ticker,
-            engine,
+            tiers,
         })))
     }
 }
@@ -200,10 +193,4 @@ pub enum BuildError {
     /// The folder for compiled modules is unusable.
     #[error(transparent)]
     Cache(#[from] CacheError),
-    /// No thread for the tick.
-    #[error("cannot start a thread")]
-    Thread(#[source] std::io::Error),
-    /// The functions that guests import contradict each other.
-    #[error("cannot set the imports up")]
-    Linker(#[source] wasmtime::Error),
 }

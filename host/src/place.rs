@@ -15,8 +15,8 @@ use std::sync::Arc;
 pub(crate) use exit::Exit;
 pub use exit::{ExitReason, Exiting};
 pub(crate) use family::Family;
-pub(crate) use spawn::{LONGEST, Request, spawn};
 pub use spawn::SpawnError;
+pub(crate) use spawn::{LONGEST, Request, spawn};
 pub(crate) use state::{ExitCall, State};
 
 use crate::id::PlaceId;

@@ -13,8 +13,8 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
     if !arguments.is_empty() {
         return Err(Error::new_spanned(arguments, "`#[places::start]` takes no arguments; the export is named after the function"));
     }
-    let function: ItemFn = syn::parse2(item.clone())
-        .map_err(|_| Error::new_spanned(item, format!("`#[places::start]` belongs on a function: `{SHAPE}`")))?;
+    let function: ItemFn =
+        syn::parse2(item.clone()).map_err(|_| Error::new_spanned(item, format!("`#[places::start]` belongs on a function: `{SHAPE}`")))?;
     let channel = channel_type(&function.sig)?;
     let export = export_name(&function.sig.ident)?;
     let glue = component_glue(&function, channel, &export)?;
@@ -37,15 +37,18 @@ fn channel_type(signature: &Signature) -> Result<&Type, Error> {
     match (inputs.next(), inputs.next()) {
         (None, _) => {
             let name = &signature.ident;
-            let message = format!("a start function takes its end of the channel: `fn {name}(ch: Channel<Get, Put>)`, or `_: Channel` if it needs none");
+            let message = format!(
+                "a start function takes its end of the channel: `fn {name}(ch: Channel<Get, Put>)`, or `_: Channel` if it needs none"
+            );
             Err(Error::new_spanned(name, message))
         }
         (Some(FnArg::Receiver(receiver)), _) => {
             Err(Error::new_spanned(receiver, "a start function is no method: make it a free function that takes a `Channel`"))
         }
-        (Some(_), Some(second)) => {
-            Err(Error::new_spanned(second, "a start function takes one channel and nothing else; send it what it needs as the first message"))
-        }
+        (Some(_), Some(second)) => Err(Error::new_spanned(
+            second,
+            "a start function takes one channel and nothing else; send it what it needs as the first message",
+        )),
         (Some(FnArg::Typed(channel)), None) => match &*channel.ty {
             Type::Reference(reference) => {
                 Err(Error::new_spanned(reference, "a start function owns its channel: take `Channel<…>`, not a reference to it"))
@@ -65,7 +68,8 @@ fn export_name(name: &Ident) -> Result<String, Error> {
     if text.split('_').all(good) {
         return Ok(text.replace('_', "-"));
     }
-    let message = format!("`{text}` cannot name an export: write words of `a-z` and `0-9`, each beginning with a letter, joined by single `_`");
+    let message =
+        format!("`{text}` cannot name an export: write words of `a-z` and `0-9`, each beginning with a letter, joined by single `_`");
     Err(Error::new_spanned(name, message))
 }
 

@@ -51,9 +51,9 @@ impl Arms {
     pub(crate) fn expand(self) -> TokenStream {
         let names: Vec<_> = (0..self.0.len()).map(|index| format_ident!("__event{index}")).collect();
         let events = self.0.iter().map(|arm| event(&arm.event));
-        let arms = self.0.iter().zip(&names).enumerate().map(|(index, (Arm { pattern, body, .. }, name))| {
-            quote!(#index => { let #pattern = ::places::Event::take(#name, fired); #body })
-        });
+        let arms = self.0.iter().zip(&names).enumerate().map(
+            |(index, (Arm { pattern, body, .. }, name))| quote!(#index => { let #pattern = ::places::Event::take(#name, fired); #body }),
+        );
         quote! {
             match (#(#events,)*) {
                 (#(#names,)*) => {

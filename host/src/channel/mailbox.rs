@@ -269,7 +269,9 @@ impl Queue {
 
     /// After messages were taken: relieves the account, and finds the writers to wake.
     fn room(&mut self) -> Wake {
-        if self.messages.is_empty() && let Some(charge) = self.charge.as_mut().filter(|charge| charge.bytes() > FREE) {
+        if self.messages.is_empty()
+            && let Some(charge) = self.charge.as_mut().filter(|charge| charge.bytes() > FREE)
+        {
             // Giving back cannot fail.
             let _ = charge.resize(FREE);
         }

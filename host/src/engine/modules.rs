@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use tokio::sync::OnceCell;
@@ -17,6 +17,7 @@ use wasmtime::{Engine, Precompiled};
 
 use super::cache::Cache;
 use super::linker::{Linker, describe_import};
+use super::{Rank, Tiers};
 use crate::channel::Channel;
 use crate::id::Digest;
 use crate::place::State;
@@ -36,11 +37,25 @@ struct Inner {
 }
 
 struct Compiled {
-    pre: InstancePre<State>,
-    starts: BTreeMap<String, Start>,
+    first: Runnable,
+    /// The same code in the second engine, once it is needed there.
+    second: OnceLock<Runnable>,
     /// Exports that are no start functions, and why.
     others: BTreeMap<String, String>,
     imports: Vec<String>,
+}
+
+/// A module in one engine.
+pub(crate) struct Runnable {
+    pub(crate) pre: InstancePre<State>,
+    starts: BTreeMap<String, Start>,
+}
+
+impl Runnable {
+    /// The start function of this name; `_` and `-` are the same.
+    pub(crate) fn start(&self, name: &str) -> Option<Start> {
+        self.starts.get(&kebab(name)).copied()
+    }
 }
 
 /// A start function of a module.
@@ -120,7 +135,7 @@ impl Module {
 
     /// Its start functions, by name.
     pub fn starts(&self) -> impl Iterator<Item = &str> {
-        self.0.compiled.starts.keys().map(String::as_str)
+        self.0.compiled.first.starts.keys().map(String::as_str)
     }
 
     /// The names of its imports.
@@ -133,17 +148,25 @@ impl Module {
         self.0.compiled.others.iter().map(|(name, why)| (name.as_str(), why.as_str()))
     }
 
-    pub(crate) fn start(&self, name: &str) -> Option<Start> {
-        self.0.compiled.starts.get(&kebab(name)).copied()
-    }
-
     /// Why the export of this name is no start function, if there is one.
     pub(crate) fn not_a_start(&self, name: &str) -> Option<&str> {
         self.0.compiled.others.get(&kebab(name)).map(String::as_str)
     }
 
-    pub(crate) fn pre(&self) -> &InstancePre<State> {
-        &self.0.compiled.pre
+    /// The module in the engine of this rank.
+    pub(crate) fn runnable(&self, tiers: &Tiers, rank: Rank) -> wasmtime::Result<&Runnable> {
+        let Compiled { first, second, .. } = &*self.0.compiled;
+        if rank == Rank::First {
+            return Ok(first);
+        }
+        if let Some(second) = second.get() {
+            return Ok(second);
+        }
+        let tier = tiers.second()?;
+        // SAFETY: these bytes are the serialized form of a component that this process has compiled or loaded.
+        let component = unsafe { Component::deserialize(&tier.engine, first.pre.component().serialize()?)? };
+        let (runnable, _) = exports(&tier.engine, &tier.linker, &component)?;
+        Ok(second.get_or_init(|| runnable))
     }
 
     pub(crate) fn folder(&self) -> Option<&Path> {
@@ -183,8 +206,8 @@ struct Stamp {
 }
 
 impl Modules {
-    pub(crate) fn new(engine: Engine, linker: Linker, cache: Option<Cache>) -> Self {
-        let (linker, cache) = (Arc::new(linker), cache.map(Arc::new));
+    pub(crate) fn new(engine: Engine, linker: Arc<Linker>, cache: Option<Cache>) -> Self {
+        let cache = cache.map(Arc::new);
         Self { engine, linker, cache, compiled: Mutex::default(), files: Mutex::default() }
     }
 
@@ -244,18 +267,24 @@ impl Compiled {
         }
         // An interface that we have may still lack a function, or give it another type.
         let mismatch = |error: wasmtime::Error| LoadError::Imports { missing: vec![format!("{error:#}")] };
-        let pre = linker.instantiate_pre(component).map_err(mismatch)?;
-        let (mut starts, mut others) = (BTreeMap::new(), BTreeMap::new());
-        for (name, item) in linker.type_of(component).map_err(mismatch)?.exports(engine) {
-            let index = component.get_export_index(None, name);
-            match (start_type(&item.ty), index) {
-                (Ok(fallible), Some(index)) => drop(starts.insert(name.to_owned(), Start { index, fallible })),
-                (Err(why), _) => drop(others.insert(name.to_owned(), why)),
-                (Ok(_), None) => {}
-            }
-        }
-        Ok(Self { pre, starts, others, imports })
+        let (first, others) = exports(engine, linker, component).map_err(mismatch)?;
+        Ok(Self { first, second: OnceLock::new(), others, imports })
     }
+}
+
+/// The component with its imports bound; and its exports that are no start functions, with the reason.
+fn exports(engine: &Engine, linker: &Linker, component: &Component) -> wasmtime::Result<(Runnable, BTreeMap<String, String>)> {
+    let pre = linker.instantiate_pre(component)?;
+    let (mut starts, mut others) = (BTreeMap::new(), BTreeMap::new());
+    for (name, item) in linker.type_of(component)?.exports(engine) {
+        let index = component.get_export_index(None, name);
+        match (start_type(&item.ty), index) {
+            (Ok(fallible), Some(index)) => drop(starts.insert(name.to_owned(), Start { index, fallible })),
+            (Err(why), _) => drop(others.insert(name.to_owned(), why)),
+            (Ok(_), None) => {}
+        }
+    }
+    Ok((Runnable { pre, starts }, others))
 }
 
 /// Whether a start function of this type may fail, or why it is none.
@@ -282,7 +311,9 @@ fn check_kind(bytes: &[u8]) -> Result<(), LoadError> {
         [] => Err(LoadError::Empty),
         [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => Err(LoadError::CoreModule),
         [b'\0', b'a', b's', b'm', ..] => Ok(()),
-        _ if Engine::detect_precompiled(bytes).is_some_and(|kind| matches!(kind, Precompiled::Component | Precompiled::Module)) => Err(LoadError::Compiled),
+        _ if Engine::detect_precompiled(bytes).is_some_and(|kind| matches!(kind, Precompiled::Component | Precompiled::Module)) => {
+            Err(LoadError::Compiled)
+        }
         _ => Err(LoadError::NotWasm { begin: bytes.iter().copied().take(8).collect() }),
     }
 }

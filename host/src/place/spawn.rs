@@ -7,15 +7,15 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use wasmtime::component::Resource;
+use tokio::sync::oneshot;
+use wasmtime::component::{InstancePre, Resource};
 use wasmtime::{Store, Trap, UpdateDeadline, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use super::{Exit, ExitCall, ExitReason, Family, Life, Place, State};
 use crate::channel::{Channel, OverBudget};
 use crate::config::PlaceConfig;
-use crate::engine::{Module, Start, kebab};
+use crate::engine::{Module, NoRoom, Room, Start, kebab};
 use crate::host::Shared;
 use crate::id::PlaceId;
 
@@ -80,9 +80,14 @@ pub(crate) struct Request<'a> {
 /// Starts a place; it runs as soon as a thread is free.
 pub(crate) fn spawn(host: &Arc<Shared>, request: Request<'_>) -> Result<(Place, Channel), SpawnError> {
     let Request { module, start: name, config, parent } = request;
-    let start = find_start(module, name)?;
     check_limits(host, &config)?;
-    let permit = host.slots.clone().try_acquire_owned().map_err(|_| SpawnError::TooManyPlaces { max: host.max_places })?;
+    let room = host.tiers.take().map_err(|error| match error {
+        NoRoom::Full => SpawnError::TooManyPlaces { max: host.max_places },
+        NoRoom::Engine(error) => SpawnError::Setup(error.into()),
+    })?;
+    let runnable = module.runnable(&host.tiers, room.rank).map_err(SpawnError::Setup)?;
+    let start = runnable.start(name).ok_or_else(|| no_start(module, name))?;
+    let pre = runnable.pre.clone();
 
     let id = PlaceId { node: host.node, seq: host.next_seq() };
     let life = Arc::new(Life { id, start: kebab(name), exit: Exit::default(), family: Family::default() });
@@ -94,9 +99,9 @@ pub(crate) fn spawn(host: &Arc<Shared>, request: Request<'_>) -> Result<(Place, 
     if !siblings.adopt(&life) {
         return Err(SpawnError::Ending);
     }
-    let finish = Finish { host: Arc::clone(host), life: Arc::clone(&life), parent: parent.cloned(), permit: Some(permit), reason: None };
+    let finish = Finish { host: Arc::clone(host), life: Arc::clone(&life), parent: parent.cloned(), room: Some(room), reason: None };
     // One value with `finish` in the last place: it is dropped last even if the task never gets to run.
-    let parts = (run(state, start, theirs), finish);
+    let parts = (run(pre, state, start, theirs), finish);
     let task = async move {
         let (run, mut finish) = parts;
         finish.reason = Some(run.await);
@@ -106,13 +111,11 @@ pub(crate) fn spawn(host: &Arc<Shared>, request: Request<'_>) -> Result<(Place, 
     Ok((Place(life), ours))
 }
 
-fn find_start(module: &Module, name: &str) -> Result<Start, SpawnError> {
-    let start = || kebab(name);
-    if let Some(why) = module.not_a_start(name) {
-        return Err(SpawnError::BadStart { start: start(), why: why.to_owned() });
+fn no_start(module: &Module, name: &str) -> SpawnError {
+    match module.not_a_start(name) {
+        Some(why) => SpawnError::BadStart { start: kebab(name), why: why.to_owned() },
+        None => SpawnError::NoStart { start: kebab(name), has: module.starts().map(str::to_owned).collect() },
     }
-    let has = || module.starts().map(str::to_owned).collect();
-    module.start(name).ok_or_else(|| SpawnError::NoStart { start: start(), has: has() })
 }
 
 fn check_limits(host: &Shared, config: &PlaceConfig) -> Result<(), SpawnError> {
@@ -149,13 +152,12 @@ fn launch(host: &Shared, task: impl Future<Output = ()> + Send + 'static) -> Res
 }
 
 /// Runs a place to its end; when it returns, all the place held is gone.
-async fn run(state: State, start: Start, channel: Channel) -> ExitReason {
+async fn run(pre: InstancePre<State>, state: State, start: Start, channel: Channel) -> ExitReason {
     let deadline = state.config.limits.deadline;
-    let engine = state.host.engine.clone();
-    let mut store = Store::new(&engine, state);
+    let mut store = Store::new(pre.engine(), state);
     let result = match deadline {
-        None => call(&mut store, start, channel).await,
-        Some(time) => match tokio::time::timeout(time, call(&mut store, start, channel)).await {
+        None => call(&pre, &mut store, start, channel).await,
+        Some(time) => match tokio::time::timeout(time, call(&pre, &mut store, start, channel)).await {
             Ok(result) => result,
             Err(_) => return ExitReason::Limit(format!("its deadline of {time:?}").into()),
         },
@@ -168,7 +170,7 @@ async fn run(state: State, start: Start, channel: Channel) -> ExitReason {
 }
 
 /// Instantiates the module and calls its start function, which may return an error's text.
-async fn call(store: &mut Store<State>, start: Start, channel: Channel) -> wasmtime::Result<Option<String>> {
+async fn call(pre: &InstancePre<State>, store: &mut Store<State>, start: Start, channel: Channel) -> wasmtime::Result<Option<String>> {
     store.limiter(|state| &mut state.memory);
     let (preempt, fuel) = (store.data().host.preempt, store.data().host.fuel);
     if preempt {
@@ -179,7 +181,6 @@ async fn call(store: &mut Store<State>, start: Start, channel: Channel) -> wasmt
     if fuel {
         store.set_fuel(store.data().config.limits.fuel.unwrap_or(u64::MAX))?;
     }
-    let pre = store.data().module.pre().clone();
     let instance = pre.instantiate_async(&mut *store).await?;
     let end: Resource<Channel> = store.data_mut().table.push(channel)?;
     if start.fallible {
@@ -235,24 +236,25 @@ fn frames(backtrace: &WasmBacktrace) -> String {
 }
 
 /// Parts of the names of the functions between a panic in Rust and the trap.
-const PANIC_MACHINERY: [&str; 6] = ["panic_with_hook", "begin_panic_handler", "rust_panic", "core::panicking::", "core::result::unwrap_failed", "core::option::"];
+const PANIC_MACHINERY: [&str; 6] =
+    ["panic_with_hook", "begin_panic_handler", "rust_panic", "core::panicking::", "core::result::unwrap_failed", "core::option::"];
 
 /// Tells the end of a place, after everything it held is gone.
 struct Finish {
     host: Arc<Shared>,
     life: Arc<Life>,
     parent: Option<Arc<Life>>,
-    permit: Option<OwnedSemaphorePermit>,
+    room: Option<Room>,
     /// Absent if its task was dropped: it was killed.
     reason: Option<ExitReason>,
 }
 
 impl Drop for Finish {
     fn drop(&mut self) {
-        let Self { host, life, parent, permit, reason } = self;
+        let Self { host, life, parent, room, reason } = self;
         life.family.kill_children();
         parent.as_ref().map_or(&host.top, |parent| &parent.family).forget(life.id.seq);
-        drop(permit.take());
+        drop(room.take());
         let reason = reason.take().unwrap_or(ExitReason::Killed);
         if parent.is_some() && !reason.is_success() && reason != ExitReason::Killed {
             report(life, &reason);

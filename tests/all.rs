@@ -1,0 +1,4 @@
+//! All tests that need the command or a guest.
+
+mod examples;
+mod harness;

@@ -1,0 +1,161 @@
+//! What `scripts/bench.sh` measures, from a place's side of the boundary. Each measure prints lines of `name value unit`.
+
+use std::time::Instant;
+
+use places::{Bytes, Channel, Error, Place};
+
+type End = Channel<Bytes, Bytes>;
+
+/// Answers with what it got until the other end is gone.
+#[places::start]
+fn echo(ch: End) -> places::Result {
+    loop {
+        match ch.get() {
+            Ok(message) => ch.put(message)?,
+            Err(Error::Closed) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Answers one message and ends.
+#[places::start]
+fn once(ch: End) -> places::Result {
+    Ok(ch.put(ch.get()?)?)
+}
+
+/// Reads until the other end closes, then acknowledges.
+#[places::start]
+fn sink(ch: End) -> places::Result {
+    while ch.get_many().is_ok() {}
+    Ok(ch.put(&[])?)
+}
+
+/// As `sink`, one message a call.
+#[places::start]
+fn slow_sink(ch: End) -> places::Result {
+    while ch.get().is_ok() {}
+    Ok(ch.put(&[])?)
+}
+
+/// Computes for ever.
+#[places::start]
+fn spin(_: Channel) {
+    let mut n = 0u64;
+    loop {
+        n = std::hint::black_box(n.wrapping_add(1));
+    }
+}
+
+/// spawn, first reply, exit: one place after another.
+#[places::start]
+fn spawn_rate(_: Channel) -> places::Result {
+    let n = number(0)?;
+    let one = || -> places::Result {
+        let place = once::spawn()?;
+        place.put(&[0; 16])?;
+        place.get()?;
+        place.wait();
+        Ok(())
+    };
+    for _ in 0..n / 10 {
+        one()?;
+    }
+    let start = Instant::now();
+    for _ in 0..n {
+        one()?;
+    }
+    report("spawn.first_reply_exit", start.elapsed().as_secs_f64() * 1e6 / n as f64, "us");
+    Ok(())
+}
+
+/// Round trips of one message, raw and typed.
+#[places::start]
+fn round_trip(_: Channel) -> places::Result {
+    let (n, size) = (number(0)?, number(1)?);
+    let place = echo::spawn()?;
+    let message = vec![7; size];
+    let trip = |n: usize| (0..n).try_for_each(|_| place.put_get(&message).map(drop));
+    trip(n / 10)?;
+    let start = Instant::now();
+    trip(n)?;
+    report(&format!("ping.{size}B"), start.elapsed().as_secs_f64() * 1e6 / n as f64, "us");
+
+    let two_calls = |n: usize| (0..n).try_for_each(|_| place.put(&message).and_then(|()| place.get()).map(drop));
+    let start = Instant::now();
+    two_calls(n)?;
+    report(&format!("ping.{size}B.two_calls"), start.elapsed().as_secs_f64() * 1e6 / n as f64, "us");
+
+    let typed: Place<Vec<u64>, Vec<u64>> = echo::spawn()?.typed();
+    let numbers = vec![u64::MAX; size / 9];
+    let start = Instant::now();
+    (0..n).try_for_each(|_| typed.put_get(&numbers).map(drop))?;
+    report(&format!("ping.{size}B.typed"), start.elapsed().as_secs_f64() * 1e6 / n as f64, "us");
+    Ok(())
+}
+
+/// Messages one way, then one back.
+#[places::start]
+fn one_way(_: Channel) -> places::Result {
+    let (n, size) = (number(0)?, number(1)?);
+    let message = vec![7; size];
+    let measure = |name: &str, place: Place, put: &dyn Fn(&Place) -> Result<(), Error>| -> places::Result {
+        let start = Instant::now();
+        put(&place)?;
+        place.close();
+        place.get()?;
+        let seconds = start.elapsed().as_secs_f64();
+        report(&format!("{name}.{size}B.rate"), n as f64 / seconds, "msg/s");
+        report(&format!("{name}.{size}B"), (n * size) as f64 / seconds / 1e6, "MB/s");
+        Ok(())
+    };
+    measure("tput", slow_sink::spawn()?, &|place| (0..n).try_for_each(|_| place.put(&message)))?;
+    measure("tput_many", sink::spawn()?, &|place| place.put_many((0..n).map(|_| &message)))
+}
+
+/// Places that have answered one message and wait.
+#[places::start]
+fn idle(_: Channel) -> places::Result {
+    let n = number(0)?;
+    let start = Instant::now();
+    let places = (0..n).map(|_| echo::spawn()).collect::<Result<Vec<_>, _>>()?;
+    for place in &places {
+        place.put(&[0; 16])?;
+    }
+    for place in &places {
+        place.get()?;
+    }
+    report(&format!("idle.n{n}.spawn_all"), start.elapsed().as_secs_f64() * 1e3, "ms");
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default().trim();
+    let kib: f64 = resident.trim_end_matches(" kB").trim().parse()?;
+    let before: f64 = std::env::args().nth(2).ok_or("usage")?.parse()?;
+    report(&format!("idle.n{n}.rss_per_place"), (kib - before) / n as f64, "KiB");
+    Ok(())
+}
+
+/// Round trips beside places that compute for ever: the latencies.
+#[places::start]
+fn fairness(_: Channel) -> places::Result {
+    let (n, spinners) = (number(0)?, number(1)?);
+    let _spinning = (0..spinners).map(|_| spin::spawn()).collect::<Result<Vec<_>, _>>()?;
+    let place = echo::spawn()?;
+    let mut times = Vec::with_capacity(n);
+    for _ in 0..n {
+        let start = Instant::now();
+        place.put_get(&[0; 64])?;
+        times.push(start.elapsed().as_secs_f64() * 1e6);
+    }
+    times.sort_by(f64::total_cmp);
+    report(&format!("fairness.{spinners}_spinners.p50"), times[n / 2], "us");
+    report(&format!("fairness.{spinners}_spinners.p99"), times[n * 99 / 100], "us");
+    Ok(())
+}
+
+fn number(index: usize) -> Result<usize, Box<dyn std::error::Error>> {
+    Ok(std::env::args().nth(index + 1).ok_or("an argument is missing")?.parse()?)
+}
+
+fn report(name: &str, value: f64, unit: &str) {
+    println!("placehost.{name} {value:.3} {unit}");
+}

@@ -1,0 +1,132 @@
+//! How a test runs the command and finds the guests.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// No test waits longer for the command. Reaching it is a failure: something hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A file in the repository.
+pub(crate) fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
+
+/// The component made of `examples/NAME.rs` or `tests/guests/NAME.rs`.
+pub(crate) fn guest(name: &str) -> PathBuf {
+    let path = repository(&format!("target/guests/wasm32-wasip2/release/examples/{name}.wasm"));
+    assert!(path.exists(), "{} is not there: run scripts/build-guests.sh", path.display());
+    path
+}
+
+/// A run of the command.
+pub(crate) struct Run {
+    command: Command,
+    input: Option<Vec<u8>>,
+}
+
+/// How it went.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) code: Option<i32>,
+}
+
+/// `placehost ARGS`, without input.
+pub(crate) fn placehost<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Run {
+    // The test binary lies in target/release/deps, the command in target/release.
+    let test = std::env::current_exe().expect("a test has a path");
+    let command = test.ancestors().nth(2).expect("a test lies in a target folder").join("placehost");
+    assert!(command.exists(), "{} is not there: run cargo build --release -p placehost", command.display());
+    let mut command = Command::new(command);
+    command.args(args).env("PLACEHOST_CACHE", repository("target/test-cache")).env("NO_COLOR", "1");
+    Run { command, input: None }
+}
+
+/// `placehost run GUEST START ARGS`.
+pub(crate) fn run(name: &str, start: &str, args: &[&str]) -> Run {
+    let module = guest(name);
+    let mut all = vec!["run".as_ref(), module.as_os_str(), start.as_ref()];
+    all.extend(args.iter().map(std::ffi::OsStr::new));
+    placehost(all)
+}
+
+impl Run {
+    /// Gives it this on standard input, through a pipe.
+    pub(crate) fn input(mut self, text: &str) -> Self {
+        self.input = Some(text.as_bytes().to_vec());
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub(crate) fn dir(mut self, path: &Path) -> Self {
+        self.command.current_dir(path);
+        self
+    }
+
+    /// Starts it with pipes for output, for a test that acts while it runs.
+    pub(crate) fn start(mut self) -> Child {
+        self.command.stdin(if self.input.is_some() { Stdio::piped() } else { Stdio::null() });
+        let mut child = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command starts");
+        if let (Some(input), Some(mut pipe)) = (self.input, child.stdin.take()) {
+            // A command that ends without reading it closes the pipe, which is its right.
+            thread::spawn(move || pipe.write_all(&input).unwrap_or_default());
+        }
+        child
+    }
+
+    /// Runs it to its end.
+    pub(crate) fn end(self) -> Ended {
+        end(self.start())
+    }
+
+    /// Runs it, and expects success and this on standard output.
+    #[track_caller]
+    pub(crate) fn prints(self, expected: &str) {
+        let ended = self.end();
+        assert_eq!(ended.stdout, expected, "standard error: {}", ended.stderr);
+        assert_eq!(ended.code, Some(0), "standard error: {}", ended.stderr);
+    }
+
+    /// Runs it, and expects this exit code and each of these texts on standard error.
+    #[track_caller]
+    pub(crate) fn fails(self, code: i32, parts: &[&str]) -> Ended {
+        let ended = self.end();
+        for part in parts {
+            assert!(ended.stderr.contains(part), "`{part}` is not in: {}", ended.stderr);
+        }
+        assert_eq!(ended.code, Some(code), "standard error: {}", ended.stderr);
+        assert!(!ended.stderr.contains("RUST_BACKTRACE"), "the host panicked: {}", ended.stderr);
+        ended
+    }
+}
+
+/// Waits for the end of a command that was started.
+pub(crate) fn end(mut child: Child) -> Ended {
+    let started = Instant::now();
+    let id = child.id();
+    let waiter = thread::spawn(move || {
+        let stdin = child.stdin.take();
+        let output = child.wait_with_output();
+        drop(stdin);
+        output
+    });
+    while !waiter.is_finished() {
+        if started.elapsed() > PATIENCE {
+            // The process is ours and still there, for nobody has waited for it.
+            let _ = Command::new("kill").args(["-9", &id.to_string()]).status();
+            panic!("the command did not end within {PATIENCE:?}");
+        }
+        thread::park_timeout(Duration::from_millis(2));
+    }
+    let Output { status, stdout, stderr } = waiter.join().expect("the waiter does not panic").expect("the command can be waited for");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Ended { stdout: text(stdout), stderr: text(stderr), code: status.code() }
+}
