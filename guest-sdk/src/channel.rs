@@ -13,6 +13,8 @@ use crate::{Error, Pollable};
 
 /// How many bytes [`Channel::get_many`] takes at a time.
 const BATCH: u32 = 64 << 10;
+/// From this size on, packing a message costs more than the call it saves.
+const LARGE: usize = 8 << 10;
 
 /// One end of a channel: gets `G`, puts `P`. The other end is a `Channel<P, G>`. Without parameters it is of [`Bytes`].
 ///
@@ -102,6 +104,10 @@ impl<G, P> Channel<G, P> {
                 if !attached.is_empty() {
                     self.flush(&mut packed)?;
                     return self.send(data, attached);
+                }
+                if data.len() >= LARGE {
+                    self.flush(&mut packed)?;
+                    return self.end.put(data);
                 }
                 packed.extend_from_slice(&(data.len() as u32).to_le_bytes());
                 packed.extend_from_slice(data);

@@ -79,7 +79,11 @@ fn explain<T: std::fmt::Debug>(error: ciborium::de::Error<T>) -> String {
 ///
 /// Ends of channels in a value that is put by value move. Those in a value that is put by reference are shared: the sender has
 /// them still, and both ends of the deal read from the same queue.
-#[diagnostic::on_unimplemented(message = "this channel takes `{P}`, not `{Self}`", label = "put a `{P}` or a reference to one")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be put on a channel that takes `{P}`",
+    label = "put a `{P}` or a reference to one",
+    note = "a type of your own also needs `#[derive(serde::Serialize)]`"
+)]
 pub trait AsMessage<P> {
     /// Writes it, and has it sent.
     #[doc(hidden)]

@@ -9,6 +9,8 @@
 mod account;
 mod blob;
 mod mailbox;
+#[cfg(test)]
+mod tests;
 mod waiters;
 
 use std::future::poll_fn;

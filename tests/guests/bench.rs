@@ -117,6 +117,7 @@ fn one_way(_: Channel) -> places::Result {
 #[places::start]
 fn idle(_: Channel) -> places::Result {
     let n = number(0)?;
+    let before = memory()?;
     let start = Instant::now();
     let places = (0..n).map(|_| echo::spawn()).collect::<Result<Vec<_>, _>>()?;
     for place in &places {
@@ -126,12 +127,19 @@ fn idle(_: Channel) -> places::Result {
         place.get()?;
     }
     report(&format!("idle.n{n}.spawn_all"), start.elapsed().as_secs_f64() * 1e3, "ms");
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default().trim();
-    let kib: f64 = resident.trim_end_matches(" kB").trim().parse()?;
-    let before: f64 = std::env::args().nth(2).ok_or("usage")?.parse()?;
-    report(&format!("idle.n{n}.rss_per_place"), (kib - before) / n as f64, "KiB");
+    report(&format!("idle.n{n}.memory"), (memory()? - before) / n as f64, "KiB");
     Ok(())
+}
+
+/// What the process has of the machine's memory, with its page tables, in KiB. Pages that places share count once: so it is not
+/// the resident set, in which each place's view of the module's data counts again.
+fn memory() -> Result<f64, Box<dyn std::error::Error>> {
+    let field = |file: &str, name: &str| -> Result<f64, Box<dyn std::error::Error>> {
+        let text = std::fs::read_to_string(file)?;
+        let line = text.lines().find_map(|line| line.strip_prefix(name)).ok_or("no such field")?;
+        Ok(line.trim().trim_end_matches(" kB").parse()?)
+    };
+    Ok(field("/proc/self/smaps_rollup", "Pss:")? + field("/proc/self/status", "VmPTE:")?)
 }
 
 /// Round trips beside places that compute for ever: the latencies.

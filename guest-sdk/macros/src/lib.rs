@@ -22,7 +22,8 @@ use proc_macro::TokenStream;
 /// * `hello_world::NAME` is `"hello-world"`.
 #[proc_macro_attribute]
 pub fn start(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    start::expand(arguments.into(), item.into()).unwrap_or_else(syn::Error::into_compile_error).into()
+    let item = item.into();
+    start::expand(arguments.into(), &item).unwrap_or_else(|error| start::beside(&error, &item)).into()
 }
 
 /// Waits for whichever comes first, and goes on there.

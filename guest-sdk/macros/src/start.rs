@@ -9,7 +9,7 @@ use crate::contract;
 
 const SHAPE: &str = "fn name(ch: Channel<Get, Put>) -> places::Result";
 
-pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream, Error> {
+pub(crate) fn expand(arguments: TokenStream, item: &TokenStream) -> Result<TokenStream, Error> {
     if !arguments.is_empty() {
         return Err(Error::new_spanned(arguments, "`#[places::start]` takes no arguments; the export is named after the function"));
     }
@@ -22,8 +22,20 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
     Ok(quote!(#function #spawners #glue))
 }
 
+/// The error and what it is about. Were the item left out, the compiler would go on about whoever uses it, and what it uses.
+pub(crate) fn beside(error: &Error, item: &TokenStream) -> TokenStream {
+    let error = error.to_compile_error();
+    quote!(#error #item)
+}
+
 /// The type of the one parameter, if the signature is that of a start function.
 fn channel_type(signature: &Signature) -> Result<&Type, Error> {
+    if let Some(keyword) = &signature.constness {
+        return Err(Error::new_spanned(keyword, "a start function is not const: it is run as a place"));
+    }
+    if let Some(abi) = &signature.abi {
+        return Err(Error::new_spanned(abi, "a start function is a plain `fn`: the export for the host is made from it"));
+    }
     if let Some(keyword) = &signature.asyncness {
         return Err(Error::new_spanned(keyword, "a start function is not async: a place waits by blocking, which stops nobody else"));
     }
@@ -68,9 +80,28 @@ fn export_name(name: &Ident) -> Result<String, Error> {
     if text.split('_').all(good) {
         return Ok(text.replace('_', "-"));
     }
-    let message =
-        format!("`{text}` cannot name an export: write words of `a-z` and `0-9`, each beginning with a letter, joined by single `_`");
-    Err(Error::new_spanned(name, message))
+    let rule = "write words of `a-z` and `0-9`, each beginning with a letter, joined by single `_`";
+    let nearest = nearest_name(text);
+    let example = if nearest.split('_').all(good) { format!("; such as `{nearest}`") } else { String::new() };
+    Err(Error::new_spanned(name, format!("`{text}` cannot name an export: {rule}{example}")))
+}
+
+/// What the author may have meant: `hello_world` for `HelloWorld`, `worker1` for `worker_1`.
+fn nearest_name(text: &str) -> String {
+    let mut nearest = String::new();
+    let mut boundary = false;
+    for c in text.chars() {
+        let begins_word = (boundary && !c.is_ascii_digit()) || (c.is_uppercase() && !nearest.ends_with(char::is_uppercase));
+        boundary = c == '_';
+        if boundary {
+            continue;
+        }
+        if begins_word && !nearest.is_empty() {
+            nearest.push('_');
+        }
+        nearest.extend(c.to_lowercase());
+    }
+    nearest
 }
 
 /// `name::spawn` and its like, in a module that shares the function's name.
@@ -78,14 +109,14 @@ fn spawners(function: &ItemFn, channel: &Type, export: &str) -> TokenStream {
     let (name, visibility) = (&function.sig.ident, &function.vis);
     // The module cannot name types of the function's scope; an alias beside it can.
     let place = format_ident!("__Place_{}", name);
+    // Where it is no channel, the error is at its type.
+    let put = quote_spanned!(channel.span()=> <#channel as ::places::__macro::End>::Put);
+    let get = quote_spanned!(channel.span()=> <#channel as ::places::__macro::End>::Get);
     let doc = format!("Starts [`{name}`](fn@{name}) as a place.");
     quote! {
         #[doc(hidden)]
         #[allow(non_camel_case_types, reason = "named after a function")]
-        type #place = ::places::Place<
-            <#channel as ::places::__macro::End>::Put,
-            <#channel as ::places::__macro::End>::Get,
-        >;
+        type #place = ::places::Place<#put, #get>;
 
         #[doc = #doc]
         #[allow(dead_code, private_interfaces, reason = "not every start function is spawned by its own module")]

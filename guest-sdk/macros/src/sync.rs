@@ -1,6 +1,6 @@
 //! `sync!`.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
@@ -19,7 +19,8 @@ struct Arm {
 impl Parse for Arms {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         if input.is_empty() {
-            return Err(input.error(format!("a `sync!` over nothing would never end; {ARM}")));
+            // `input.error` would begin with "unexpected end of input".
+            return Err(Error::new(input.span(), format!("a `sync!` over nothing would never end; {ARM}")));
         }
         let mut arms = Vec::new();
         while !input.is_empty() {
@@ -38,7 +39,11 @@ impl Parse for Arms {
 impl Parse for Arm {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         let explain = |error: Error| Error::new(error.span(), ARM);
-        let pattern = Pat::parse_multi_with_leading_vert(input)?;
+        let pattern = Pat::parse_multi_with_leading_vert(input).map_err(explain)?;
+        // `=>` would be taken for a `=` and a `>`.
+        if input.peek(Token![=>]) {
+            return Err(input.error(ARM));
+        }
         input.parse::<Token![=]>().map_err(explain)?;
         let event = input.parse()?;
         input.parse::<Token![=>]>().map_err(explain)?;
@@ -49,15 +54,19 @@ impl Parse for Arm {
 
 impl Arms {
     pub(crate) fn expand(self) -> TokenStream {
-        let names: Vec<_> = (0..self.0.len()).map(|index| format_ident!("__event{index}")).collect();
+        // At the arm's event, for that is what may turn out to be none; but named like everything else here.
+        let at = |arm: &Arm| arm.event.span().resolved_at(Span::call_site());
+        let names: Vec<_> = self.0.iter().enumerate().map(|(index, arm)| format_ident!("__event{index}", span = at(arm))).collect();
         let events = self.0.iter().map(|arm| event(&arm.event));
-        let arms = self.0.iter().zip(&names).enumerate().map(
-            |(index, (Arm { pattern, body, .. }, name))| quote!(#index => { let #pattern = ::places::Event::take(#name, fired); #body }),
-        );
+        let sources = names.iter().map(|name| quote_spanned!(name.span()=> ::places::Event::source(&#name)));
+        let arms = self.0.iter().zip(&names).enumerate().map(|(index, (Arm { pattern, body, .. }, name))| {
+            let value = quote_spanned!(name.span()=> ::places::Event::take(#name, fired));
+            quote!(#index => { let #pattern = #value; #body })
+        });
         quote! {
             match (#(#events,)*) {
                 (#(#names,)*) => {
-                    let (index, fired) = ::places::__macro::wait(&[#(::places::Event::source(&#names)),*]);
+                    let (index, fired) = ::places::__macro::wait(&[#(#sources),*]);
                     match index {
                         #(#arms)*
                         _ => ::core::unreachable!("the host chose an event that was not offered"),

@@ -1,0 +1,202 @@
+//! The laws of channels, without any place.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use super::*;
+
+/// Counts how often it was woken.
+#[derive(Default)]
+struct Bell(AtomicUsize);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Bell {
+    fn rings(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+fn bell() -> (Arc<Bell>, Waker) {
+    let bell = Arc::new(Bell::default());
+    (Arc::clone(&bell), Waker::from(bell))
+}
+
+/// The result of a future that need not wait.
+#[track_caller]
+fn now<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("it waits"),
+    }
+}
+
+fn pair(messages: usize) -> (Channel, Channel) {
+    Channel::pair(Bounds { messages, bytes: 1 << 20 })
+}
+
+fn put(end: &Channel, byte: u8) -> Result<(), PutError> {
+    end.try_put(vec![byte])
+}
+
+fn get(end: &Channel) -> Result<u8, Closed> {
+    now(end.get()).map(|message| message.data[0])
+}
+
+#[test]
+fn what_was_sent_before_the_end_is_read_before_closed() {
+    let (one, other) = pair(8);
+    put(&one, 1).unwrap();
+    put(&one, 2).unwrap();
+    drop(one);
+    assert_eq!((get(&other), get(&other), get(&other)), (Ok(1), Ok(2), Err(Closed)));
+    assert_eq!(put(&other, 3), Err(PutError::Closed));
+}
+
+#[test]
+fn closing_one_direction_leaves_the_other_open() {
+    let (one, other) = pair(8);
+    one.close();
+    assert_eq!(put(&one, 1), Err(PutError::Closed));
+    assert_eq!(get(&other), Err(Closed));
+    put(&other, 2).unwrap();
+    assert_eq!(get(&one), Ok(2));
+}
+
+#[test]
+fn full_mailbox_pushes_back_until_it_is_half_empty() {
+    let (one, other) = pair(4);
+    (0..4).for_each(|byte| put(&one, byte).unwrap());
+    assert_eq!(put(&one, 9), Err(PutError::Full));
+    let (bell, waker) = bell();
+    let mut waiting = pin!(one.put(vec![4]));
+    assert!(waiting.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    assert_eq!(get(&other), Ok(0));
+    assert_eq!(bell.rings(), 0, "one message is not worth waking a writer");
+    assert_eq!(get(&other), Ok(1));
+    assert_eq!(bell.rings(), 1);
+    assert!(waiting.poll(&mut Context::from_waker(&waker)).is_ready());
+    assert_eq!((2..5).map(|_| get(&other).unwrap()).collect::<Vec<_>>(), [2, 3, 4]);
+}
+
+#[test]
+fn a_message_larger_than_the_mailbox_passes_through_an_empty_one() {
+    let (one, other) = Channel::pair(Bounds { messages: 8, bytes: 10 });
+    one.try_put(vec![0; 100]).unwrap();
+    assert_eq!(put(&one, 1), Err(PutError::Full));
+    assert_eq!(now(other.get()).unwrap().data.len(), 100);
+    put(&one, 1).unwrap();
+    assert_eq!(one.try_put(vec![0; MAX_MESSAGE + 1]), Err(PutError::TooLarge));
+}
+
+#[test]
+fn a_waiting_writer_learns_that_the_reader_is_gone() {
+    let (one, other) = pair(1);
+    put(&one, 0).unwrap();
+    let (bell, waker) = bell();
+    let mut waiting = pin!(one.put(vec![1]));
+    assert!(waiting.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    drop(other);
+    assert_eq!(bell.rings(), 1);
+    assert_eq!(now(waiting), Err(PutError::Closed));
+}
+
+#[test]
+fn of_competing_readers_one_is_woken_for_each_message() {
+    let (one, other) = pair(8);
+    let rival = other.clone();
+    let ((first, first_waker), (second, second_waker)) = (bell(), bell());
+    let (mut reading, mut competing) = (other.reading(), rival.reading());
+    assert!(reading.poll_take(&mut Context::from_waker(&first_waker), Accept::Any).is_pending());
+    assert!(competing.poll_take(&mut Context::from_waker(&second_waker), Accept::Any).is_pending());
+    put(&one, 1).unwrap();
+    assert_eq!((first.rings(), second.rings()), (1, 0));
+    put(&one, 2).unwrap();
+    assert_eq!((first.rings(), second.rings()), (1, 1));
+}
+
+#[test]
+fn a_reader_that_leaves_passes_its_turn_on() {
+    let (one, other) = pair(8);
+    let (second, second_waker) = bell();
+    let (mut leaving, mut staying) = (other.reading(), other.reading());
+    assert!(leaving.poll_take(&mut Context::from_waker(Waker::noop()), Accept::Any).is_pending());
+    assert!(staying.poll_take(&mut Context::from_waker(&second_waker), Accept::Any).is_pending());
+    put(&one, 1).unwrap();
+    assert_eq!(second.rings(), 0);
+    drop(leaving);
+    assert_eq!(second.rings(), 1, "or the message would lie there while somebody waits for it");
+    assert!(staying.poll_take(&mut Context::from_waker(&second_waker), Accept::Any).is_ready());
+}
+
+#[test]
+fn a_reader_of_bytes_leaves_a_message_with_ends_where_it_is() {
+    let (one, other) = pair(8);
+    let (traveller, home) = pair(8);
+    one.try_put(Message::with(vec![1], vec![traveller], vec![Blob::new(vec![2])])).unwrap();
+    assert!(matches!(other.try_take(Accept::Plain), Some(Taken::Attached)));
+    let (data, channels, blobs) = now(other.get()).unwrap().into_parts();
+    assert_eq!((data, blobs[0].as_slice()), (vec![1], &[2][..]));
+    put(&home, 7).unwrap();
+    assert_eq!(get(&channels[0]), Ok(7));
+}
+
+#[test]
+fn an_end_cannot_be_sent_to_itself() {
+    let (one, other) = pair(8);
+    let sent = one.try_put(Message::with(Vec::new(), vec![other.clone()], Vec::new()));
+    assert_eq!(sent, Err(PutError::ToItself));
+    one.try_put(Message::with(Vec::new(), vec![one.clone()], Vec::new())).unwrap();
+}
+
+#[test]
+fn a_chain_of_ends_in_ends_is_dropped_without_recursion() {
+    let (first, mut last) = pair(1);
+    for _ in 0..200_000 {
+        let (one, other) = pair(1);
+        one.try_put(Message::with(Vec::new(), vec![last], Vec::new())).unwrap();
+        last = other;
+    }
+    drop(last);
+    assert_eq!(put(&first, 1), Err(PutError::Closed));
+}
+
+#[test]
+fn unread_messages_are_charged_to_who_made_the_channel_until_they_are_read() {
+    let account = Account::new(200 << 10);
+    let bounds = Bounds { messages: 1000, bytes: 1 << 30 };
+    let (one, other) = Channel::pair_on(bounds, &account).unwrap();
+    one.try_put(vec![0; 100 << 10]).unwrap();
+    assert!(matches!(one.try_put(vec![0; 100 << 10]), Err(PutError::OverBudget(_))));
+    now(other.get()).unwrap();
+    one.try_put(vec![0; 150 << 10]).unwrap();
+    drop((one, other));
+    assert!(account.charge(200 << 10).is_ok());
+}
+
+#[test]
+fn many_messages_keep_their_order_through_a_small_mailbox() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    runtime.block_on(async {
+        let (one, other) = pair(3);
+        let writer = tokio::spawn(async move {
+            one.put_many((0..5_000u32).map(|n| n.to_le_bytes().to_vec()).collect()).await.unwrap();
+            for n in 5_000..10_000u32 {
+                one.put(n.to_le_bytes().to_vec()).await.unwrap();
+            }
+        });
+        let mut read = Vec::new();
+        while let Ok(Some(batch)) = other.take_many(64).await {
+            read.extend(batch);
+        }
+        writer.await.unwrap();
+        assert!(read.into_iter().eq((0..10_000u32).map(|n| n.to_le_bytes().to_vec())));
+    });
+}

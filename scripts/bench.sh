@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# Measures placehost and, in the same run, what it is held against: the same work without WebAssembly on this machine, and Erlang
+# and operating system processes where a folder with programs for them is named (PEERS=DIR, and `erl` and `cc` are installed).
+# Prints `name value unit` lines, then ratios. Nothing is asserted: a shared machine's speed drifts, its ratios hardly.
+#
+#   scripts/bench.sh            all of it, about two minutes
+#   IDLE=100000 scripts/bench.sh   with 100,000 idle places (wants vm.max_map_count of 1048576)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+scripts/setup.sh
+cargo build --quiet --release -p placehost --bins --benches
+scripts/build-guests.sh
+
+guest=target/guests/wasm32-wasip2/release/examples
+results=$(mktemp)
+export PLACEHOST_CACHE=$PWD/target/bench-cache
+trap 'rm -f "$results"' EXIT
+
+measure() { target/release/placehost run "$@" | tee -a "$results"; }
+bench() { measure --dir /proc::/proc:ro "$guest/bench.wasm" "$@"; }
+
+# Wall time of a whole run of hello, the best of some.
+start_of_run() {
+    local name=$1 runs=$2 best=999999 i from to
+    shift 2
+    for ((i = 0; i < runs; i++)); do
+        from=$(date +%s%N)
+        target/release/placehost run "$@" "$guest/hello_world.wasm" >/dev/null
+        to=$(date +%s%N)
+        if ((to - from < best * 1000)); then best=$(((to - from) / 1000)); fi
+    done
+    awk -v n="$name" -v us="$best" 'BEGIN { printf "placehost.%s %.3f ms\n", n, us / 1000 }' | tee -a "$results"
+}
+
+echo "# this machine"
+cargo bench --quiet -p placehost --bench limits | grep '^limit\.' | tee -a "$results"
+
+echo "# placehost"
+bench spawn_rate -- 5000
+bench round_trip -- 200000 64
+bench round_trip -- 20000 65536
+bench one_way -- 1000000 64
+bench one_way -- 20000 65536
+bench one_way -- 2000 1048576
+bench fairness -- 1000 4
+bench idle -- 10000
+if [ "${IDLE:-0}" -gt 0 ]; then bench --max-places $((IDLE + 100)) idle -- "$IDLE"; fi
+start_of_run run.cached 20
+start_of_run run.not_cached 3 --no-cache
+
+if [ -n "${PEERS:-}" ]; then
+    echo "# peers"
+    rm -rf target/peers && mkdir -p target/peers/bin && cp -r "$PEERS/erlang" "$PEERS/proc" target/peers/ && chmod -R u+w target/peers
+    if command -v erl >/dev/null; then timeout 120 target/peers/erlang/run.sh local | tee -a "$results"; fi
+    cc -O3 target/peers/proc/proc.c -o target/peers/bin/proc -lpthread && timeout 120 target/peers/bin/proc | tee -a "$results"
+fi
+
+echo "# ratios: what placehost takes, as a multiple of the other (below 1 it is better)"
+awk '
+    { value[$1] = $2 }
+    function per(what, ours, theirs, inverse) {
+        if (!(ours in value) || !(theirs in value) || value[theirs] == 0 || value[ours] == 0) return
+        ratio = inverse ? value[theirs] / value[ours] : value[ours] / value[theirs]
+        printf "%-42s %10.2f x %s\n", what, ratio, theirs
+    }
+    END {
+        per("spawn, reply, exit", "placehost.spawn.first_reply_exit", "limit.thread.first_reply_exit")
+        per("spawn, reply", "placehost.spawn.first_reply_exit", "erlang.spawn.first_reply_p50")
+        per("spawn, reply, exit", "placehost.spawn.first_reply_exit", "os-exec.spawn.first_reply_p50")
+        per("round trip, 64 B", "placehost.ping.64B", "limit.mailbox.ping.2_threads")
+        per("round trip, 64 B", "placehost.ping.64B", "erlang.ping.64B.p50")
+        per("round trip, 64 B", "placehost.ping.64B", "os-pipe.ping.64B.p50")
+        per("one way, 64 B", "placehost.tput.64B.rate", "erlang.tput.64B.rate", 1)
+        per("one way, 64 B, many at a time", "placehost.tput_many.64B.rate", "erlang.tput.64B.rate", 1)
+        per("one way, 64 KiB", "placehost.tput.65536B", "limit.two_copies.65536B", 1)
+        per("one way, 64 KiB", "placehost.tput.65536B", "erlang.tput_copy.65536B", 1)
+        per("one way, 1 MiB", "placehost.tput.1048576B", "limit.two_copies.1048576B", 1)
+        per("memory of an idle place", "placehost.idle.n10000.memory", "erlang.idle.n10000.rss_per_place")
+        per("start of a cached run", "placehost.run.cached", "limit.process.start")
+    }
+' "$results"
