@@ -17,7 +17,7 @@ use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConf
 pub(crate) use cache::Cache;
 pub use cache::CacheError;
 pub(crate) use linker::Linker;
-pub use modules::{LoadError, MAX_MODULE, Module};
+pub use modules::{Import, Inspection, Kind, LoadError, MAX_MODULE, Module, StartFunction};
 pub(crate) use modules::{Modules, Start, kebab};
 pub(crate) use ticker::Ticker;
 pub(crate) use tiers::{NoRoom, Rank, Room, Tiers};

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 
 use crate::channel::Channel;
 use crate::config::PlaceConfig;
-use crate::engine::{self, Cache, CacheError, EngineConfig, EngineError, LoadError, Module, Modules, Tiers};
+use crate::engine::{self, Cache, CacheError, EngineConfig, EngineError, Inspection, LoadError, Module, Modules, Tiers};
 use crate::id::NodeId;
 use crate::place::{self, Family, Place, Request, SpawnError};
 
@@ -79,6 +79,14 @@ impl Host {
     /// As [`Self::load`].
     pub async fn load_bytes(&self, bytes: Vec<u8>) -> Result<Module, LoadError> {
         self.0.modules.load_bytes(bytes, None).await
+    }
+
+    /// Says what is in a file, whether or not it runs here.
+    ///
+    /// # Errors
+    /// [`LoadError`]: the file cannot be read. Whatever else is wrong is in [`Inspection::problem`].
+    pub async fn inspect(&self, path: &Path) -> Result<Inspection, LoadError> {
+        self.0.modules.inspect(path).await
     }
 
     /// Starts a place and returns it with the end of its channel. It lives until it ends by itself, is killed, or

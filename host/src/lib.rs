@@ -20,6 +20,7 @@ mod place;
 pub use channel::{Blob, Bounds, Channel, Message};
 pub use config::{DEFAULT_MEMORY, Dir, Grants, Limits, Output, PlaceConfig, Sink};
 pub use engine::{CacheError, DENSE_MEMORY, EngineError, LoadError, MAX_MODULE, Module, ROOMY, largest_memory};
+pub use engine::{Import, Inspection, Kind, StartFunction};
 pub use host::{BuildError, Host, HostBuilder};
 pub use id::{Digest, NodeId, PlaceId};
 pub use place::{ExitReason, Exiting, Place, SpawnError};

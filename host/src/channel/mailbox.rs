@@ -314,10 +314,10 @@ fn bury(messages: VecDeque<Message>) {
         grave.get_or_insert_default().push(messages);
         outermost
     });
-    while outermost {
-        match GRAVE.with_borrow_mut(|grave| grave.as_mut().and_then(Vec::pop)) {
-            Some(messages) => drop(messages),
-            None => return GRAVE.with_borrow_mut(|grave| *grave = None),
+    if outermost {
+        while let Some(messages) = GRAVE.with_borrow_mut(|grave| grave.as_mut().and_then(Vec::pop)) {
+            drop(messages);
         }
+        GRAVE.with_borrow_mut(|grave| *grave = None);
     }
 }

@@ -30,6 +30,13 @@ impl Linker {
         self.0.instantiate_pre(component)
     }
 
+    /// As [`Self::type_of`], for a component whose imports are not all there.
+    pub(crate) fn type_with_stubs(&self, component: &Component) -> wasmtime::Result<component::types::Component> {
+        let mut linker = self.0.clone();
+        linker.define_unknown_imports_as_traps(component)?;
+        linker.substituted_component_type(component)
+    }
+
     /// The component's type with the host's resources in it.
     pub(crate) fn type_of(&self, component: &Component) -> wasmtime::Result<component::types::Component> {
         self.0.substituted_component_type(component)

@@ -3,6 +3,8 @@
 //! A module is known by the digest of its bytes. However many places ask for it at once, it is compiled once, off the threads
 //! that run places.
 
+mod inspect;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::{self, Read};
@@ -21,6 +23,8 @@ use super::{Rank, Tiers};
 use crate::channel::Channel;
 use crate::id::Digest;
 use crate::place::State;
+
+pub use inspect::{Import, Inspection, Kind, StartFunction};
 
 /// The largest module that is read, in bytes.
 pub const MAX_MODULE: u64 = 256 << 20;

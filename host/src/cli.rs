@@ -1,0 +1,94 @@
+//! The command line: what `placehost` takes, and which file does it.
+//!
+//! stdout belongs to the place, or to what was asked for; what placehost says itself goes to stderr, and on success that is
+//! nothing. Only this module knows clap, and only it prints. It uses nothing of the library that is not public.
+
+mod build;
+mod completions;
+mod doctor;
+mod error;
+mod exit_code;
+mod explain;
+mod host;
+mod inspect;
+mod log;
+mod new;
+mod parse;
+mod run;
+mod terminal;
+mod toolchain;
+
+use clap::{ArgAction, Parser, Subcommand};
+
+use error::CliError;
+use exit_code::ExitCode;
+
+/// Runs places: isolated WebAssembly components that talk over channels.
+#[derive(Debug, Parser)]
+#[command(name = "placehost", version, after_long_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    /// Say more on stderr: -v for information, -vv to debug, -vvv for everything.
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = GLOBAL)]
+    verbose: u8,
+
+    /// How the log on stderr is written.
+    #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t = log::Format::Text, help_heading = GLOBAL)]
+    log_format: log::Format,
+}
+
+/// The heading of the options that every command takes.
+const GLOBAL: &str = "Options of every command";
+
+const EXAMPLES: &str = "\
+Examples:
+  placehost new hello                       Write a crate with a first place
+  placehost build hello                     Compile it, and print where its module is
+  placehost run hello.wasm                  Start the function `main` of a module
+  placehost inspect hello.wasm              Say what is in a module, and whether it runs here
+  placehost doctor                          Check this machine";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Args),
+    Inspect(inspect::Args),
+    New(new::Args),
+    Build(build::Args),
+    Doctor(doctor::Args),
+    Completions(completions::Args),
+}
+
+impl Command {
+    fn run(self) -> Result<ExitCode, CliError> {
+        match self {
+            Self::Run(args) => run::run(args),
+            Self::Inspect(args) => inspect::run(&args),
+            Self::New(args) => new::run(&args),
+            Self::Build(args) => build::run(&args),
+            Self::Doctor(args) => doctor::run(&args),
+            Self::Completions(args) => completions::run(&args),
+        }
+    }
+}
+
+/// Does what the command line says, and ends the process.
+pub(crate) fn main() -> ! {
+    let Cli { command, verbose, log_format } = Cli::parse();
+    log::start(verbose, log_format);
+    let code = command.run().unwrap_or_else(|error| error.report());
+    // A return from `main` would do as well; this says that nothing may be waited for: not the thread that reads stdin, and not
+    // a place that is stuck writing.
+    std::process::exit(code.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

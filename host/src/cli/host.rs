@@ -1,0 +1,97 @@
+//! The host that a command builds, and its folder of compiled modules.
+
+use std::env;
+use std::path::PathBuf;
+
+use placehost::{BuildError, Host, HostBuilder};
+use tokio::runtime::{Builder, Runtime};
+
+use super::error::CliError;
+use super::exit_code::ExitCode;
+use super::explain;
+
+/// Where compiled modules are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Cache {
+    /// The user named it, so it has to work.
+    Chosen(PathBuf),
+    /// The usual place. Where it cannot be used, as in a home that is read-only, modules are compiled each time.
+    Usual(PathBuf),
+    /// Nowhere.
+    None,
+}
+
+impl Cache {
+    /// `$PLACEHOST_CACHE`, else `$XDG_CACHE_HOME/placehost`, else `~/.cache/placehost`.
+    pub(crate) fn find() -> Self {
+        Self::among(|name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from))
+    }
+
+    fn among(variable: impl Fn(&str) -> Option<PathBuf>) -> Self {
+        if let Some(folder) = variable("PLACEHOST_CACHE") {
+            return Self::Chosen(folder);
+        }
+        // The XDG Base Directory Specification says that a relative path is to be ignored.
+        let xdg = variable("XDG_CACHE_HOME").filter(|path| path.is_absolute());
+        let folder = xdg.or_else(|| Some(variable("HOME")?.join(".cache")));
+        folder.map_or(Self::None, |folder| Self::Usual(folder.join("placehost")))
+    }
+}
+
+/// Builds the host, on the runtime that this is called in.
+///
+/// # Errors
+/// There is no room for it, or the cache that the user named is unusable.
+pub(crate) fn build(builder: HostBuilder, cache: Cache) -> Result<Host, CliError> {
+    let explain = |error| explain::build(&error);
+    match cache {
+        Cache::None => builder.build().map_err(explain),
+        Cache::Chosen(folder) => builder.cache(folder).build().map_err(explain),
+        Cache::Usual(folder) => match builder.clone().cache(folder).build() {
+            Err(BuildError::Cache(error)) => {
+                let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+                tracing::warn!("modules are compiled each time: {error}{cause}");
+                builder.build().map_err(explain)
+            }
+            built => built.map_err(explain),
+        },
+    }
+}
+
+/// The runtime that places run on: a thread for each processor.
+///
+/// # Errors
+/// The system has no thread or file left.
+pub(crate) fn workers() -> Result<Runtime, CliError> {
+    Builder::new_multi_thread().enable_all().build().map_err(|error| no_runtime(&error))
+}
+
+/// The runtime of the main thread, which never runs places: it answers signals even while they hold all workers.
+///
+/// # Errors
+/// The system has no file left.
+pub(crate) fn control() -> Result<Runtime, CliError> {
+    Builder::new_current_thread().enable_all().build().map_err(|error| no_runtime(&error))
+}
+
+fn no_runtime(error: &std::io::Error) -> CliError {
+    let hint = "the limits of threads and open files are shown by `ulimit -u` and `ulimit -n`";
+    CliError::new(ExitCode::CANNOT, "cannot start the threads for the places").because(error).hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cache_is_where_the_environment_says() {
+        let among = |variables: &[(&str, &str)]| {
+            Cache::among(|name| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| PathBuf::from(value)))
+        };
+        assert_eq!(among(&[]), Cache::None);
+        assert_eq!(among(&[("HOME", "/h")]), Cache::Usual("/h/.cache/placehost".into()));
+        assert_eq!(among(&[("HOME", "/h"), ("XDG_CACHE_HOME", "/x")]), Cache::Usual("/x/placehost".into()));
+        assert_eq!(among(&[("HOME", "/h"), ("XDG_CACHE_HOME", "x")]), Cache::Usual("/h/.cache/placehost".into()));
+        assert_eq!(among(&[("HOME", "/h"), ("PLACEHOST_CACHE", "/c")]), Cache::Chosen("/c".into()));
+    }
+}

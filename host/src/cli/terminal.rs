@@ -1,0 +1,43 @@
+//! Standard output and standard error of placehost itself.
+//!
+//! Styles are always written; `anstream` takes them out where no terminal would show them or `NO_COLOR` is set.
+
+use std::fmt::Display;
+use std::io::{ErrorKind, Write};
+
+use anstyle::{AnsiColor, Style};
+
+use super::error::CliError;
+use super::exit_code::ExitCode;
+
+/// For what is wrong.
+pub(crate) const RED: Style = AnsiColor::Red.on_default().bold();
+/// For what may turn out to be wrong.
+pub(crate) const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
+/// For what is right.
+pub(crate) const GREEN: Style = AnsiColor::Green.on_default().bold();
+/// For what to do next.
+pub(crate) const CYAN: Style = AnsiColor::Cyan.on_default().bold();
+
+/// A line on stderr.
+pub(crate) fn say(line: &dyn Display) {
+    // Where even stderr is closed there is nobody to be told.
+    let _ = writeln!(anstream::stderr().lock(), "{line}");
+}
+
+/// What was asked for, on stdout, with a line break at its end.
+///
+/// # Errors
+/// Nobody reads it any more, which is silent, or the system would not write it.
+pub(crate) fn answer(text: &dyn Display) -> Result<(), CliError> {
+    let mut out = anstream::stdout().lock();
+    writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|error| cannot_write(&error))
+}
+
+/// The error for standard output that takes no more.
+pub(crate) fn cannot_write(error: &std::io::Error) -> CliError {
+    match error.kind() {
+        ErrorKind::BrokenPipe => CliError::silent(ExitCode::CLOSED),
+        _ => CliError::new(ExitCode::CANNOT, "cannot write to standard output").cause(error.to_string()),
+    }
+}
