@@ -1,1 +1,15 @@
-//! .
+//! Programs of places, one to a file, each a component made by `scripts/build-guests.sh`.
+//!
+//! | file                   | shows                                                 | command                                         |
+//! | ---------------------- | ----------------------------------------------------- | ----------------------------------------------- |
+//! | `hello_world.rs`       | spawn, put, get, wait: the slides' first program      | `placehost run hello_world.wasm main`           |
+//! | `any_double.rs`        | requests and replies: the Racket guide's first place  | `placehost run any_double.wasm main`            |
+//! | `echo.rs`              | two places of one start function                      | `placehost run echo.wasm main`                  |
+//! | `ping_pong.rs`         | a channel between two children                        | `placehost run ping_pong.wasm main -- 10000`    |
+//! | `many_places.rs`       | 10,000 places at once                                 | `placehost run many_places.wasm main -- 10000`  |
+//! | `ring.rs`              | ends of channels in messages                          | `placehost run ring.wasm main -- 1000`          |
+//! | `competing_readers.rs` | several readers of one end                            | `placehost run competing_readers.wasm main`     |
+//! | `pipeline.rs`          | stages that do not know each other                    | `placehost run pipeline.wasm main`              |
+//! | `prime_sieve.rs`       | places that start places                              | `placehost run prime_sieve.wasm main -- 100`    |
+//!
+//! The modules lie in `target/guests/wasm32-wasip2/release/examples`.

@@ -1,4 +1,14 @@
 //! All tests that need the command or a guest.
 
+#[macro_use]
+mod claims;
+mod bad_input;
+mod bad_modules;
+mod behaviour;
 mod examples;
+mod failures;
+mod grants;
 mod harness;
+mod interrupts;
+mod mutations;
+mod tidy;

@@ -6,3 +6,51 @@ use crate::harness::run;
 fn hello_world_greets_as_on_the_slides() {
     run("hello_world", "main", &[]).prints("hello-world received: Hello\nhello-world sent: Hello World\nmain received: Hello World\n");
 }
+
+#[test]
+fn any_double_finds_doubles() {
+    run("any_double", "main", &[]).prints(
+        "any double in [1, 2, 4, 8]: true\nany double in [1, 3, 5]: false\nany double in [21, 7, 42]: true\nany double in []: false\n",
+    );
+}
+
+#[test]
+fn echo_answers_from_two_places() {
+    run("echo", "main", &[]).prints("Hello from place 1\nHello from place 2\nit returned\nit returned\n");
+}
+
+#[test]
+fn ping_pong_goes_round_as_often_as_asked() {
+    run("ping_pong", "main", &[]).prints("10000 round trips\npong returned\n");
+    run("ping_pong", "main", &["--", "3"]).prints("3 round trips\npong returned\n");
+}
+
+#[test]
+fn many_places_all_answer() {
+    run("many_places", "main", &[]).prints("10000 places answered\n");
+    run("many_places", "main", &["--", "10"]).prints("10 places answered\n");
+}
+
+#[test]
+fn ring_passes_a_message_through_all_places() {
+    let rounds = |n: u32| (1..=3).map(|round| format!("round {round}: {n} places passed it on\n")).collect::<String>();
+    run("ring", "main", &[]).prints(&rounds(1000));
+    run("ring", "main", &["--", "2"]).prints(&rounds(2));
+}
+
+#[test]
+fn competing_readers_do_each_job_once() {
+    run("competing_readers", "main", &[]).prints("4 readers did 1000 jobs\neach job once: true\n");
+}
+
+#[test]
+fn pipeline_changes_words_on_their_way() {
+    run("pipeline", "main", &[]).prints("PLACES 6\nSHARE 5\nNOTHING 7\nBUT 3\nWHAT 4\nTHEY 4\nSEND 4\n");
+}
+
+#[test]
+fn prime_sieve_prints_primes() {
+    run("prime_sieve", "main", &["--", "30"]).prints("2\n3\n5\n7\n11\n13\n17\n19\n23\n29\n");
+    let ended = run("prime_sieve", "main", &["--", "1000"]).end();
+    assert_eq!((ended.stdout.lines().count(), ended.stdout.lines().last()), (168, Some("997")));
+}

@@ -56,8 +56,12 @@ pub(crate) fn run(name: &str, start: &str, args: &[&str]) -> Run {
 
 impl Run {
     /// Gives it this on standard input, through a pipe.
-    pub(crate) fn input(mut self, text: &str) -> Self {
-        self.input = Some(text.as_bytes().to_vec());
+    pub(crate) fn input(self, text: &str) -> Self {
+        self.input_bytes(text.as_bytes())
+    }
+
+    pub(crate) fn input_bytes(mut self, bytes: &[u8]) -> Self {
+        self.input = Some(bytes.to_vec());
         self
     }
 
@@ -80,6 +84,12 @@ impl Run {
             thread::spawn(move || pipe.write_all(&input).unwrap_or_default());
         }
         child
+    }
+
+    /// As [`Self::start`], with standard input held open: nothing comes, and it does not end.
+    pub(crate) fn start_interactive(mut self) -> Child {
+        let pipes = self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        pipes.spawn().expect("the command starts")
     }
 
     /// Runs it to its end.

@@ -2,7 +2,8 @@
 //!
 //! A typed message is any value that serde can write and read. On the channel it is CBOR (RFC 8949) behind the tag 55799, which
 //! marks it as such. Raw messages are [`Bytes`], as they are. An end of a channel or a blob inside a typed message travels beside
-//! the bytes; in them stands `{"$channel": n}` or `{"$blob": n}`, the n-th of its kind.
+//! the bytes; in them stands `{"$channel": n}` or `{"$blob": n}`, the n-th of its kind. Reading one takes it: a type that reads the
+//! same field twice, as an untagged enum does, finds nothing the second time.
 
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};

@@ -27,7 +27,11 @@ fn mailbox_round_trip(name: &str, threads: usize, n: usize) {
     let runtime = Builder::new_multi_thread().worker_threads(threads).build().expect("a runtime");
     let time = runtime.block_on(async move {
         let (one, other) = Channel::pair(Bounds::default());
-        tokio::spawn(async move { while let Ok(message) = other.get().await && other.put(message).await.is_ok() {} });
+        tokio::spawn(async move {
+            while let Ok(message) = other.get().await
+                && other.put(message).await.is_ok()
+            {}
+        });
         let ping = tokio::spawn(async move {
             let start = Instant::now();
             for _ in 0..n {

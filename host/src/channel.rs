@@ -1,6 +1,6 @@
 //! Channels: two-way conduits between places, and what travels on them.
 //!
-//! A [`Channel`] value is one end. Both directions are a [`mailbox`] each: bounded, first in, first out. An end closes when its
+//! A [`Channel`] value is one end. Both directions are a mailbox each: bounded, first in, first out. An end closes when its
 //! last handle is dropped; what was sent before that can still be read. Any thread may hold an end; nothing here blocks a
 //! thread, and no lock is held while a place runs.
 //!
@@ -8,6 +8,7 @@
 
 mod account;
 mod blob;
+mod circles;
 mod mailbox;
 #[cfg(test)]
 mod tests;
@@ -19,7 +20,7 @@ use std::task::{Context, Poll};
 
 pub use account::{Account, OverBudget};
 pub use blob::Blob;
-use mailbox::{Mailbox, Source};
+use mailbox::{Conduit, Mailbox, Source};
 pub(crate) use waiters::{Ticket, Waiters};
 
 /// The longest message, in bytes. Larger things travel as a [`Blob`], or in pieces.
@@ -137,7 +138,7 @@ pub struct Channel(Arc<End>);
 
 #[derive(Debug)]
 struct End {
-    conduit: Arc<[Mailbox; 2]>,
+    conduit: Arc<Conduit>,
     /// Which mailbox this end reads; the other one is its peer's.
     side: usize,
 }
@@ -168,10 +169,12 @@ impl Channel {
     /// A new channel whose mailboxes are charged to `account`.
     pub fn pair_on(bounds: Bounds, account: &Arc<Account>) -> Result<(Self, Self), OverBudget> {
         let mailbox = || -> Result<Mailbox, OverBudget> { Ok(Mailbox::new(bounds, Some(account.charge(mailbox::FREE)?))) };
-        Ok(Self::joined([mailbox()?, mailbox()?]))
+        let ends = Self::joined([mailbox()?, mailbox()?]);
+        account.add(&ends.0.0.conduit);
+        Ok(ends)
     }
 
-    fn joined(mailboxes: [Mailbox; 2]) -> (Self, Self) {
+    fn joined(mailboxes: Conduit) -> (Self, Self) {
         let conduit = Arc::new(mailboxes);
         let end = |side| Self(Arc::new(End { conduit: Arc::clone(&conduit), side }));
         (end(0), end(1))

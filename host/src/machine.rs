@@ -2,14 +2,15 @@
 
 use std::fs;
 
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Memory maps that a place takes: its stack and guard, its memory, its copy-on-write image, its tables.
-const MAPS_PER_PLACE: u64 = 5;
+/// Memory maps that a place takes: its stack and the guard below; of its memory, what comes before the copy-on-write image, the
+/// image, the heap behind it, and the rest.
+const MAPS_PER_PLACE: u64 = 6;
 /// Memory maps for everything else in the process.
 const OTHER_MAPS: u64 = 2_000;
-/// No machine is asked for more places than this unless somebody says so.
-const ENOUGH: u64 = 100_000;
+/// More places than this are not counted on, whatever the limits say.
+const ENOUGH: u64 = 1_000_000;
 
 /// Limits of this machine and process that bound how many places there can be.
 #[derive(Clone, Copy, Debug)]
@@ -43,4 +44,11 @@ impl Limits {
 /// The `vm.max_map_count` that this many places want.
 pub fn maps_for(places: u32) -> u64 {
     (u64::from(places) * MAPS_PER_PLACE + OTHER_MAPS).next_power_of_two()
+}
+
+/// Raises this process's limit of open files as far as it may go: each place opens the directories that it is granted.
+pub fn raise_open_files() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // Where that is refused, the limit stays; who runs into it is told.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }

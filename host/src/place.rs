@@ -17,8 +17,9 @@ pub use exit::{ExitReason, Exiting};
 pub(crate) use family::Family;
 pub use spawn::SpawnError;
 pub(crate) use spawn::{LONGEST, Request, spawn};
-pub(crate) use state::{ExitCall, State};
+pub(crate) use state::{ExitCall, MAX_HANDLES, State};
 
+use crate::channel::Account;
 use crate::id::PlaceId;
 
 /// A handle to a place. Clones are handles to the same place; dropping them does not end it.
@@ -31,6 +32,8 @@ pub(crate) struct Life {
     start: String,
     exit: Exit,
     family: Family,
+    /// What it keeps in the host's memory.
+    account: Arc<Account>,
 }
 
 impl Place {
@@ -75,5 +78,9 @@ impl Life {
 
     pub(crate) fn start(&self) -> &str {
         &self.start
+    }
+
+    pub(crate) fn account(&self) -> &Arc<Account> {
+        &self.account
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use places::{Bytes, Channel, Error, Place};
+use places::{Bytes, Channel, Error, Grants, Options, Place};
 
 type End = Channel<Bytes, Bytes>;
 
@@ -117,9 +117,11 @@ fn one_way(_: Channel) -> places::Result {
 #[places::start]
 fn idle(_: Channel) -> places::Result {
     let n = number(0)?;
-    let before = memory()?;
+    let (before, maps_before) = (memory()?, maps()?);
     let start = Instant::now();
-    let places = (0..n).map(|_| echo::spawn()).collect::<Result<Vec<_>, _>>()?;
+    // Without the directory that this place reads its figures from: an open file each is not what is measured.
+    let alone = || echo::spawn_with(Options::new().grants(Grants::default()));
+    let places = (0..n).map(|_| alone()).collect::<Result<Vec<_>, _>>()?;
     for place in &places {
         place.put(&[0; 16])?;
     }
@@ -128,7 +130,13 @@ fn idle(_: Channel) -> places::Result {
     }
     report(&format!("idle.n{n}.spawn_all"), start.elapsed().as_secs_f64() * 1e3, "ms");
     report(&format!("idle.n{n}.memory"), (memory()? - before) / n as f64, "KiB");
+    report(&format!("idle.n{n}.maps"), (maps()? - maps_before) / n as f64, "maps");
     Ok(())
+}
+
+/// The process's memory maps, of which the machine allows `vm.max_map_count`.
+fn maps() -> Result<f64, std::io::Error> {
+    Ok(std::fs::read_to_string("/proc/self/maps")?.lines().count() as f64)
 }
 
 /// What the process has of the machine's memory, with its page tables, in KiB. Pages that places share count once: so it is not

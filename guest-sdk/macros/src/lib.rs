@@ -10,7 +10,10 @@ use proc_macro::TokenStream;
 ///
 /// ```ignore
 /// #[places::start]
-/// fn hello_world(ch: Channel<String, String>) -> places::Result { … }
+/// fn hello_world(ch: Channel<String, String>) -> places::Result {
+///     ch.put(format!("Hello {}", ch.get()?))?;
+///     Ok(())
+/// }
 /// ```
 ///
 /// The export is named after the function, with `-` for `_`: `hello-world`. The function takes the place's end of the channel to

@@ -1,4 +1,4 @@
-//! `#[places::start]`.
+//! What `#[places::start]` expands to, and what it takes.
 
 use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
@@ -88,18 +88,14 @@ fn export_name(name: &Ident) -> Result<String, Error> {
 
 /// What the author may have meant: `hello_world` for `HelloWorld`, `worker1` for `worker_1`.
 fn nearest_name(text: &str) -> String {
-    let mut nearest = String::new();
-    let mut boundary = false;
+    let (mut nearest, mut before) = (String::new(), '_');
     for c in text.chars() {
-        let begins_word = (boundary && !c.is_ascii_digit()) || (c.is_uppercase() && !nearest.ends_with(char::is_uppercase));
-        boundary = c == '_';
-        if boundary {
-            continue;
-        }
-        if begins_word && !nearest.is_empty() {
+        let begins_a_word = c.is_uppercase() || (before == '_' && !c.is_ascii_digit());
+        if c != '_' && begins_a_word && !nearest.is_empty() {
             nearest.push('_');
         }
-        nearest.extend(c.to_lowercase());
+        nearest.extend(c.to_lowercase().filter(|&c| c != '_'));
+        before = c;
     }
     nearest
 }
@@ -109,14 +105,14 @@ fn spawners(function: &ItemFn, channel: &Type, export: &str) -> TokenStream {
     let (name, visibility) = (&function.sig.ident, &function.vis);
     // The module cannot name types of the function's scope; an alias beside it can.
     let place = format_ident!("__Place_{}", name);
-    // Where it is no channel, the error is at its type.
-    let put = quote_spanned!(channel.span()=> <#channel as ::places::__macro::End>::Put);
-    let get = quote_spanned!(channel.span()=> <#channel as ::places::__macro::End>::Get);
     let doc = format!("Starts [`{name}`](fn@{name}) as a place.");
     quote! {
         #[doc(hidden)]
         #[allow(non_camel_case_types, reason = "named after a function")]
-        type #place = ::places::Place<#put, #get>;
+        type #place = ::places::Place<
+            <#channel as ::places::__macro::End>::Put,
+            <#channel as ::places::__macro::End>::Get,
+        >;
 
         #[doc = #doc]
         #[allow(dead_code, private_interfaces, reason = "not every start function is spawned by its own module")]
@@ -172,4 +168,25 @@ fn component_glue(function: &ItemFn, channel: &Type, export: &str) -> Result<Tok
             }
         };
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_name_is_answered_with_a_good_one() {
+        for (bad, good) in [
+            ("worker_1", "worker1"),
+            ("HelloWorld", "hello_world"),
+            ("helloWorld", "hello_world"),
+            ("_hidden", "hidden"),
+            ("two__words", "two_words"),
+            ("step2_b_3", "step2_b3"),
+        ] {
+            let error = export_name(&format_ident!("{bad}")).unwrap_err().to_string();
+            assert!(error.ends_with(&format!("; such as `{good}`")), "{error}");
+        }
+        assert!(export_name(&format_ident!("grüße")).unwrap_err().to_string().ends_with("single `_`"));
+    }
 }

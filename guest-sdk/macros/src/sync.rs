@@ -1,6 +1,6 @@
-//! `sync!`.
+//! What `sync!` expands to, and what it takes.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
@@ -57,11 +57,13 @@ impl Arms {
         // At the arm's event, for that is what may turn out to be none; but named like everything else here.
         let at = |arm: &Arm| arm.event.span().resolved_at(Span::call_site());
         let names: Vec<_> = self.0.iter().enumerate().map(|(index, arm)| format_ident!("__event{index}", span = at(arm))).collect();
+        let taken = Ident::new("taken", Span::mixed_site());
         let events = self.0.iter().map(|arm| event(&arm.event));
         let sources = names.iter().map(|name| quote_spanned!(name.span()=> ::places::Event::source(&#name)));
         let arms = self.0.iter().zip(&names).enumerate().map(|(index, (Arm { pattern, body, .. }, name))| {
             let value = quote_spanned!(name.span()=> ::places::Event::take(#name, fired));
-            quote!(#index => { let #pattern = #value; #body })
+            // In two steps, or the compiler would advise whoever's pattern may not match to write an `else` into the event.
+            quote!(#index => { let #taken = #value; let #pattern = #taken; #body })
         });
         quote! {
             match (#(#events,)*) {

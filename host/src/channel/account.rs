@@ -1,15 +1,30 @@
 //! What a place may keep in the host's memory: blobs, and messages in the channels it made.
 //!
-//! The host's memory is not the place's own, so its memory limit would not see it. An account has that limit too.
+//! The host's memory is not the place's own, so its memory limit would not see it. An account has that limit too. When its place
+//! ends, what is still in use is inherited by the account of the place's parent, down to the last: a place cannot shed what it
+//! keeps by ending.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use super::circles;
+use super::mailbox::Conduit;
 
 /// Bytes in use against a limit.
 #[derive(Debug)]
 pub struct Account {
-    used: AtomicU64,
     limit: u64,
+    books: Mutex<Books>,
+}
+
+#[derive(Debug, Default)]
+struct Books {
+    used: u64,
+    /// Whose account this one has become a part of.
+    heir: Option<Arc<Account>>,
+    /// The channels charged here; some may be gone.
+    conduits: Vec<Weak<Conduit>>,
+    /// How many of them there may be before those that are gone are looked for.
+    prune_at: usize,
 }
 
 /// The account is used up.
@@ -22,17 +37,69 @@ pub struct OverBudget {
 impl Account {
     /// An account over `limit` bytes.
     pub fn new(limit: u64) -> Arc<Self> {
-        Arc::new(Self { used: AtomicU64::new(0), limit })
+        Arc::new(Self { limit, books: Mutex::default() })
     }
 
-    /// Takes `bytes` until the charge is dropped.
+    /// Takes `bytes` until the charge is dropped. Must not be called while a mailbox is locked.
     ///
     /// # Errors
     /// [`OverBudget`] where the limit would be exceeded; nothing is taken.
     pub fn charge(self: &Arc<Self>, bytes: u64) -> Result<Charge, OverBudget> {
         let mut charge = Charge { account: Arc::clone(self), bytes: 0 };
-        charge.resize(bytes)?;
+        if charge.resize(bytes).is_err() {
+            self.collect();
+            charge.resize(bytes)?;
+        }
         Ok(charge)
+    }
+
+    /// Remembers a channel that is charged here.
+    pub(super) fn add(&self, conduit: &Arc<Conduit>) {
+        let mut books = self.books();
+        if books.conduits.len() >= books.prune_at {
+            books.conduits.retain(|conduit| conduit.strong_count() > 0);
+            books.prune_at = (books.conduits.len() * 2).max(64);
+        }
+        books.conduits.push(Arc::downgrade(conduit));
+    }
+
+    /// At the end of the place: gives back what nobody can reach, and leaves the rest to its parent.
+    pub(crate) fn settle(&self, heir: Option<&Arc<Self>>) {
+        self.collect();
+        let mut books = self.books();
+        let conduits = std::mem::take(&mut books.conduits);
+        let Some(heir) = heir else { return };
+        books.heir = Some(Arc::clone(heir));
+        // The books stay locked meanwhile, so that nothing is given back between the two entries. Locks are taken from child to
+        // parent only.
+        let mut next = Some(Arc::clone(heir));
+        while let Some(account) = next {
+            let mut inherited = account.books();
+            inherited.used += books.used;
+            next = inherited.heir.clone();
+            if next.is_none() {
+                inherited.conduits.extend(conduits.into_iter().filter(|conduit| conduit.strong_count() > 0));
+                return;
+            }
+        }
+    }
+
+    fn collect(&self) {
+        let conduits: Vec<_> = self.books().conduits.iter().filter_map(Weak::upgrade).collect();
+        circles::collect(&conduits);
+    }
+
+    fn give_back(self: &Arc<Self>, bytes: u64) {
+        let mut next = Some(Arc::clone(self));
+        while let Some(account) = next {
+            let mut books = account.books();
+            books.used -= bytes;
+            next = books.heir.clone();
+        }
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -51,22 +118,42 @@ impl Charge {
 
     /// Takes more, or gives some back.
     pub(crate) fn resize(&mut self, bytes: u64) -> Result<(), OverBudget> {
-        let Account { used, limit } = &*self.account;
-        if bytes > self.bytes {
-            let more = bytes - self.bytes;
-            let fits = |used: u64| used.checked_add(more).filter(|sum| sum <= limit);
-            used.fetch_update(Relaxed, Relaxed, fits).map_err(|_| OverBudget { limit: *limit })?;
+        if bytes < self.bytes {
+            self.account.give_back(self.bytes - bytes);
         } else {
-            used.fetch_sub(self.bytes - bytes, Relaxed);
+            self.take(bytes - self.bytes)?;
         }
         self.bytes = bytes;
+        Ok(())
+    }
+
+    /// Takes more from the account and, where it has been inherited, from the one that counts it now.
+    fn take(&self, more: u64) -> Result<(), OverBudget> {
+        let mut taken = Vec::new();
+        let mut next = Some(Arc::clone(&self.account));
+        while let Some(account) = next {
+            let mut books = account.books();
+            match books.used.checked_add(more).filter(|&sum| sum <= account.limit) {
+                Some(sum) => books.used = sum,
+                None => {
+                    drop(books);
+                    taken.into_iter().for_each(|account: Arc<Account>| account.books().used -= more);
+                    return Err(OverBudget { limit: account.limit });
+                }
+            }
+            next = books.heir.clone();
+            drop(books);
+            if next.is_some() || !taken.is_empty() {
+                taken.push(account);
+            }
+        }
         Ok(())
     }
 }
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        self.account.used.fetch_sub(self.bytes, Relaxed);
+        self.account.give_back(self.bytes);
     }
 }
 
@@ -85,5 +172,20 @@ mod tests {
         drop((first, second));
         assert!(account.charge(100).is_ok());
         assert!(account.charge(u64::MAX).is_err());
+    }
+
+    #[test]
+    fn what_a_place_leaves_behind_is_its_ancestors() {
+        let (grandparent, parent, child) = (Account::new(100), Account::new(100), Account::new(100));
+        let mut left = child.charge(70).unwrap();
+        parent.settle(Some(&grandparent));
+        child.settle(Some(&parent));
+        assert!(grandparent.charge(31).is_err());
+        left.resize(80).unwrap();
+        assert!(grandparent.charge(21).is_err() && grandparent.charge(20).is_ok());
+        let other = grandparent.charge(20).unwrap();
+        assert_eq!(left.resize(81), Err(OverBudget { limit: 100 }));
+        drop((left, other));
+        assert!(grandparent.charge(100).is_ok());
     }
 }

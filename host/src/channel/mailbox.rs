@@ -12,20 +12,23 @@ use std::task::{Context, Poll, Waker};
 
 use super::account::Charge;
 use super::waiters::{Ticket, Waiters};
-use super::{Accept, Bounds, Message, PutError, Taken};
+use super::{Accept, Bounds, Channel, Message, PutError, Taken};
 
 /// What a mailbox costs the account it is charged to while it holds little: itself and a few short messages.
-pub(crate) const FREE: u64 = 2 << 10;
+pub(crate) const FREE: u64 = 512;
 /// An account is charged in steps of this many bytes, so that short messages hardly ever touch it.
-const STEP: u64 = 64 << 10;
+const STEP: u64 = 4 << 10;
 /// What a message costs beyond its bytes.
 const OVERHEAD: usize = size_of::<Message>() + 16;
+
+/// Both directions of a channel.
+pub(super) type Conduit = [Mailbox; 2];
 
 #[derive(Debug)]
 pub(super) struct Mailbox(Mutex<Queue>);
 
 #[derive(Debug)]
-struct Queue {
+pub(super) struct Queue {
     messages: VecDeque<Message>,
     bytes: usize,
     bounds: Bounds,
@@ -199,17 +202,19 @@ impl Mailbox {
     /// Nobody will read any more: what is there is dropped, and writers are told.
     pub(super) fn close_reader(&self) {
         let mut queue = self.lock();
-        queue.abandoned = true;
-        let messages = std::mem::take(&mut queue.messages);
-        queue.bytes = 0;
-        queue.charge = None;
+        let messages = queue.abandon();
         let wake = queue.writers.drain();
         drop(queue);
         wake.into_iter().for_each(Waker::wake);
         bury(messages);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Queue> {
+    /// Whether an end lies in it. May be wrong by the time it returns.
+    pub(super) fn holds_ends(&self) -> bool {
+        self.lock().ends().next().is_some()
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Queue> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -245,6 +250,19 @@ impl Queue {
                 (taken, self.room())
             }
         }
+    }
+
+    /// The ends in its messages.
+    pub(super) fn ends(&self) -> impl Iterator<Item = &Channel> {
+        self.messages.iter().flat_map(Message::channels)
+    }
+
+    /// Nobody will read any more: the messages, to be dropped when no lock is held.
+    pub(super) fn abandon(&mut self) -> VecDeque<Message> {
+        self.abandoned = true;
+        self.bytes = 0;
+        self.charge = None;
+        std::mem::take(&mut self.messages)
     }
 
     fn remove_first(&mut self) -> Option<Message> {
@@ -304,7 +322,7 @@ impl Wake {
 
 /// Drops messages without recursion: an end in a message may be the last handle to a mailbox with an end in a message, and so
 /// on, as deep as a guest likes.
-fn bury(messages: VecDeque<Message>) {
+pub(super) fn bury(messages: VecDeque<Message>) {
     thread_local!(static GRAVE: RefCell<Option<Vec<VecDeque<Message>>>> = const { RefCell::new(None) });
     if messages.is_empty() {
         return;

@@ -169,6 +169,27 @@ fn a_chain_of_ends_in_ends_is_dropped_without_recursion() {
 }
 
 #[test]
+fn ends_that_only_each_other_could_read_are_given_back() {
+    let account = Account::new(1 << 20);
+    for kept in [false, true] {
+        let pair = || Channel::pair_on(Bounds::default(), &account).unwrap();
+        let ((one, first), (two, second)) = (pair(), pair());
+        let rescue = kept.then(|| first.clone());
+        one.try_put(Message::with(vec![0; 500 << 10], vec![second], Vec::new())).unwrap();
+        two.try_put(Message::with(Vec::new(), vec![first], Vec::new())).unwrap();
+        drop((one, two));
+        assert_eq!(account.charge(1000 << 10).is_ok(), !kept, "a blob of 1,000 KiB fits only when they are gone");
+        if let Some(first) = rescue {
+            let (data, channels, _) = now(first.get()).unwrap().into_parts();
+            assert_eq!(data.len(), 500 << 10);
+            let (_, found, _) = now(channels[0].get()).unwrap().into_parts();
+            assert_eq!(found.len(), 1, "what somebody can reach is as it was");
+        }
+    }
+    assert!(account.charge(1 << 20).is_ok());
+}
+
+#[test]
 fn unread_messages_are_charged_to_who_made_the_channel_until_they_are_read() {
     let account = Account::new(200 << 10);
     let bounds = Bounds { messages: 1000, bytes: 1 << 30 };

@@ -63,6 +63,7 @@ pub(crate) fn build(builder: HostBuilder, cache: Cache) -> Result<Host, CliError
 /// # Errors
 /// The system has no thread or file left.
 pub(crate) fn workers() -> Result<Runtime, CliError> {
+    placehost::machine::raise_open_files();
     Builder::new_multi_thread().enable_all().build().map_err(|error| no_runtime(&error))
 }
 

@@ -17,7 +17,7 @@ impl Host for State {}
 
 impl HostChannel for State {
     fn pair(&mut self, bounds: Bounds) -> Fallible<(Resource<Channel>, Resource<Channel>)> {
-        let (one, other) = match Channel::pair_on(bounds.into(), &self.account) {
+        let (one, other) = match Channel::pair_on(bounds.into(), self.life.account()) {
             Ok(ends) => ends,
             Err(error) => return Ok(Err(error.into())),
         };
@@ -111,7 +111,7 @@ impl HostChannel for State {
 
 impl HostBlob for State {
     fn create(&mut self, bytes: Vec<u8>) -> Fallible<Resource<Blob>> {
-        match Blob::on(&self.account, bytes) {
+        match Blob::on(self.life.account(), bytes) {
             Ok(blob) => Ok(Ok(self.table.push(blob)?)),
             Err(error) => Ok(Err(error.into())),
         }

@@ -31,7 +31,7 @@ impl Host for State {
                 Event::After(nanos) => timer = Some(timer.map_or((nanos, index), |first| first.min((nanos, index)))),
             }
         }
-        let (index, ready) = wait(&sources, self.pollables(pollables), timer, turn).await?;
+        let (index, ready) = wait(&sources, self.pollables(pollables, turn / (sources.len() + 1)), timer, turn).await?;
         let fired = match ready {
             Ready::Message(message) => Fired::Message(lower(&mut self.table, message)?),
             Ready::Closed => Fired::Closed,
@@ -86,8 +86,8 @@ impl Wait<'_> {
 type Pollables<'a> = Pin<Box<dyn Future<Output = wasmtime::Result<usize>> + Send + 'a>>;
 
 impl State {
-    /// WASI's pollables can only be asked through the table that holds them.
-    fn pollables(&mut self, pollables: Vec<(usize, Resource<DynPollable>)>) -> Option<Pollables<'_>> {
+    /// WASI's pollables can only be asked through the table that holds them. Their `turn` moves on when all of them have had one.
+    fn pollables(&mut self, pollables: Vec<(usize, Resource<DynPollable>)>, turn: usize) -> Option<Pollables<'_>> {
         if pollables.is_empty() {
             return None;
         }
@@ -95,8 +95,8 @@ impl State {
         Some(Box::pin(async move {
             let (indices, pollables): (Vec<usize>, Vec<_>) = pollables.into_iter().unzip();
             let ready = table.poll(pollables).await?;
-            let first = ready.first().ok_or_else(|| wasmtime::format_err!("no pollable is ready"))?;
-            Ok(indices[*first as usize])
+            let chosen = ready[turn % ready.len().max(1)];
+            Ok(indices[chosen as usize])
         }))
     }
 }

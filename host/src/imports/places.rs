@@ -50,7 +50,12 @@ impl HostPlace for State {
     }
 
     async fn kill(&mut self, place: Resource<Place>) -> wasmtime::Result<()> {
-        self.table.get(&place)?.kill().await;
+        let place = self.table.get(&place)?;
+        match self.host.preempt {
+            true => place.kill().await,
+            // It may compute for ever, and then so would who waited for it.
+            false => place.kill_soon(),
+        }
         Ok(())
     }
 
@@ -88,7 +93,11 @@ impl State {
         };
         let module = other.as_ref().unwrap_or(&self.module);
         let request = Request { module, start, config, parent: Some(&self.life) };
-        place::spawn(&self.host, request).map_err(Error::from)
+        match place::spawn(&self.host, request) {
+            // This place is being killed and has only not noticed yet. There is nothing it could do with an error.
+            Err(SpawnError::Ending) => std::future::pending().await,
+            result => result.map_err(Error::from),
+        }
     }
 
     /// Finds the module inside the folder of this place's own, or inside one that the host allows. A path that leads elsewhere is

@@ -7,13 +7,14 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use tokio::sync::oneshot;
 use wasmtime::component::{InstancePre, Resource};
 use wasmtime::{Store, Trap, UpdateDeadline, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
-use super::{Exit, ExitCall, ExitReason, Family, Life, Place, State};
-use crate::channel::{Channel, OverBudget};
+use super::{Exit, ExitCall, ExitReason, Family, Life, MAX_HANDLES, Place, State};
+use crate::channel::{Account, Channel, OverBudget};
 use crate::config::PlaceConfig;
 use crate::engine::{Module, NoRoom, Room, Start, kebab};
 use crate::host::Shared;
@@ -90,10 +91,11 @@ pub(crate) fn spawn(host: &Arc<Shared>, request: Request<'_>) -> Result<(Place, 
     let pre = runnable.pre.clone();
 
     let id = PlaceId { node: host.node, seq: host.next_seq() };
-    let life = Arc::new(Life { id, start: kebab(name), exit: Exit::default(), family: Family::default() });
+    let account = Account::new(config.limits.memory);
+    let life = Arc::new(Life { id, start: kebab(name), exit: Exit::default(), family: Family::default(), account });
     let bounds = config.bounds;
     let state = State::new(Arc::clone(host), Arc::clone(&life), module.clone(), config).map_err(SpawnError::Setup)?;
-    let (ours, theirs) = Channel::pair_on(bounds, &state.account)?;
+    let (ours, theirs) = Channel::pair_on(bounds, &life.account)?;
 
     let siblings = parent.map_or(&host.top, |parent| &parent.family);
     if !siblings.adopt(&life) {
@@ -172,6 +174,7 @@ async fn run(pre: InstancePre<State>, state: State, start: Start, channel: Chann
 /// Instantiates the module and calls its start function, which may return an error's text.
 async fn call(pre: &InstancePre<State>, store: &mut Store<State>, start: Start, channel: Channel) -> wasmtime::Result<Option<String>> {
     store.limiter(|state| &mut state.memory);
+    store.set_max_component_handles(MAX_HANDLES);
     let (preempt, fuel) = (store.data().host.preempt, store.data().host.fuel);
     if preempt {
         store.set_epoch_deadline(1);
@@ -210,9 +213,21 @@ fn why(error: &wasmtime::Error, state: &mut State) -> ExitReason {
         let limit = state.memory.limit();
         return ExitReason::Limit(format!("its {limit} bytes of memory: it asked for {wanted}").into());
     }
+    if out_of_maps(error) && state.panic.is_none() {
+        return ExitReason::Limit("the machine's memory maps: raise vm.max_map_count, or have fewer places".into());
+    }
     let message = state.panic.take().unwrap_or_else(|| error.root_cause().to_string());
     let backtrace = error.downcast_ref::<WasmBacktrace>().map_or_else(String::new, frames);
     ExitReason::Trapped { message: message.into(), backtrace: backtrace.into() }
+}
+
+/// Whether the system refused a mapping. It has memory, or it would have ended the process; what it has not is room in its table.
+fn out_of_maps(error: &wasmtime::Error) -> bool {
+    let code = match (error.downcast_ref::<std::io::Error>(), error.downcast_ref::<Errno>()) {
+        (Some(error), _) => error.raw_os_error(),
+        (None, code) => code.map(|code| code.raw_os_error()),
+    };
+    code == Some(Errno::NOMEM.raw_os_error())
 }
 
 /// One frame a line: the function, and the file and line where the module says so. The frames of the panic machinery come first
@@ -255,6 +270,7 @@ impl Drop for Finish {
         life.family.kill_children();
         parent.as_ref().map_or(&host.top, |parent| &parent.family).forget(life.id.seq);
         drop(room.take());
+        life.account.settle(parent.as_ref().map(|parent| &parent.account));
         let reason = reason.take().unwrap_or(ExitReason::Killed);
         if parent.is_some() && !reason.is_success() && reason != ExitReason::Killed {
             report(life, &reason);

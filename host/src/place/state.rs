@@ -9,13 +9,12 @@ use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use super::Life;
 use super::output::Stream;
-use crate::channel::Account;
 use crate::config::{Grants, PlaceConfig};
 use crate::engine::Module;
 use crate::host::Shared;
 
 /// Handles a place may have at once: channels, blobs, places, files, sockets.
-const MAX_HANDLES: usize = 1 << 20;
+pub(crate) const MAX_HANDLES: usize = 1 << 20;
 
 /// The data of a place's store.
 pub(crate) struct State {
@@ -24,8 +23,6 @@ pub(crate) struct State {
     pub(crate) life: Arc<Life>,
     pub(crate) module: Module,
     pub(crate) config: PlaceConfig,
-    /// What it keeps in the host's memory.
-    pub(crate) account: Arc<Account>,
     /// Why it said it would trap.
     pub(crate) panic: Option<String>,
     pub(crate) memory: Memory,
@@ -40,8 +37,7 @@ impl State {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
         let memory = Memory { limit: config.limits.memory, denied: None };
-        let account = Account::new(config.limits.memory);
-        Ok(Self { table, host, life, module, config, account, panic: None, memory, turn: 0, wasi })
+        Ok(Self { table, host, life, module, config, panic: None, memory, turn: 0, wasi })
     }
 
     /// A number that moves on with every call.
@@ -68,7 +64,7 @@ fn wasi(life: &Life, config: &PlaceConfig) -> wasmtime::Result<WasiCtx> {
         wasi.preopened_dir(&dir.host, &dir.guest, permissions)?;
     }
     if *network {
-        wasi.inherit_network().allow_ip_name_lookup(true);
+        wasi.inherit_network().allow_tcp(true).allow_udp(true).allow_ip_name_lookup(true);
     }
     Ok(wasi.build())
 }
