@@ -87,3 +87,8 @@ fn the_code_of_the_program_says_how_main_ended() {
     run("lives", "fails", &[]).fails(1, &["no luck today"]);
     run("lives", "panics", &[]).fails(134, &["lives.rs", "it is over"]);
 }
+
+#[test]
+fn the_names_in_the_macros_are_not_the_authors() {
+    run("waiting", "start", &[]).fails(0, &[]);
+}

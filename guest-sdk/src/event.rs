@@ -8,6 +8,10 @@ use crate::message::Message;
 use crate::{Error, ExitReason, Place, Pollable};
 
 /// Something to wait for, with the value it has when it comes.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an event",
+    label = "write `channel.get()`, `place.exited()`, `after(duration)`, `at(instant)` or `ready(&pollable)`"
+)]
 pub trait Event {
     /// Its value.
     type Output;

@@ -272,3 +272,15 @@ fn a_pollable_and_a_channel_are_waited_for_together(_: Channel) -> places::Resul
     }
     Ok(())
 }
+
+/// The macros' own names are not the author's.
+#[places::start]
+fn start(handle: Channel) -> places::Result {
+    let (index, fired) = ("index", "fired");
+    let said = places::sync! {
+        _ = handle.get() => format!("{index} {fired}"),
+        _ = places::after(Duration::ZERO) => format!("{fired} {index}"),
+    };
+    assert!(said == "index fired" || said == "fired index", "{said}");
+    Ok(())
+}

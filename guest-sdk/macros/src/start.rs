@@ -149,7 +149,7 @@ fn component_glue(function: &ItemFn, channel: &Type, export: &str) -> Result<Tok
         ReturnType::Default => name.span(),
         ReturnType::Type(_, ty) => ty.span(),
     };
-    let channel = quote_spanned!(channel.span()=> <#channel as ::places::__macro::End>::from_handle(handle));
+    let channel = quote_spanned!(channel.span()=> <#channel as ::places::__macro::End>::from_handle(__handle));
     let result = quote_spanned!(outcome=> ::places::__macro::Outcome::outcome(result));
     Ok(quote! {
         const _: () = {
@@ -160,7 +160,7 @@ fn component_glue(function: &ItemFn, channel: &Type, export: &str) -> Result<Tok
 
             #[cfg_attr(target_family = "wasm", unsafe(export_name = #export))]
             #[allow(dead_code, reason = "the host calls it")]
-            extern "C" fn start(handle: u32) -> *const u8 {
+            extern "C" fn __start(__handle: u32) -> *const u8 {
                 ::places::__macro::run(|| {
                     let result = #name(#channel);
                     #result

@@ -57,19 +57,21 @@ impl Arms {
         // At the arm's event, for that is what may turn out to be none; but named like everything else here.
         let at = |arm: &Arm| arm.event.span().resolved_at(Span::call_site());
         let names: Vec<_> = self.0.iter().enumerate().map(|(index, arm)| format_ident!("__event{index}", span = at(arm))).collect();
-        let taken = Ident::new("taken", Span::mixed_site());
+        // Names that the author's code neither sees nor hides.
+        let hidden = |name: &str| Ident::new(name, Span::mixed_site());
+        let (taken, index_of, fired) = (hidden("taken"), hidden("index"), hidden("fired"));
         let events = self.0.iter().map(|arm| event(&arm.event));
         let sources = names.iter().map(|name| quote_spanned!(name.span()=> ::places::Event::source(&#name)));
         let arms = self.0.iter().zip(&names).enumerate().map(|(index, (Arm { pattern, body, .. }, name))| {
-            let value = quote_spanned!(name.span()=> ::places::Event::take(#name, fired));
+            let value = quote_spanned!(name.span()=> ::places::Event::take(#name, #fired));
             // In two steps, or the compiler would advise whoever's pattern may not match to write an `else` into the event.
             quote!(#index => { let #taken = #value; let #pattern = #taken; #body })
         });
         quote! {
             match (#(#events,)*) {
                 (#(#names,)*) => {
-                    let (index, fired) = ::places::__macro::wait(&[#(#sources),*]);
-                    match index {
+                    let (#index_of, #fired) = ::places::__macro::wait(&[#(#sources),*]);
+                    match #index_of {
                         #(#arms)*
                         _ => ::core::unreachable!("the host chose an event that was not offered"),
                     }

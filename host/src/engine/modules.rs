@@ -235,7 +235,14 @@ impl Modules {
         check_kind(&bytes)?;
         let digest = Digest::of(&bytes);
         let slot = Arc::clone(self.compiled.lock().unwrap_or_else(PoisonError::into_inner).entry(digest).or_default());
-        let compiled = slot.get_or_try_init(|| self.compile(bytes, digest)).await?;
+        let compiled = match slot.get_or_try_init(|| self.compile(bytes, digest)).await {
+            Ok(compiled) => compiled,
+            Err(error) => {
+                // Who waits for the same module tries again with the slot that they all have.
+                self.compiled.lock().unwrap_or_else(PoisonError::into_inner).remove(&digest);
+                return Err(error);
+            }
+        };
         Ok(Module(Arc::new(Inner { digest, folder, compiled: Arc::clone(compiled) })))
     }
 
