@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Passes all tests, from a fresh clone: sets the machine up, builds the command and the guests once, runs the unit tests and
-# doctests, then the tests of the whole, then scripts/check.sh.
+# Passes all tests, from a fresh clone: sets the machine up, builds the command and the guests once, runs the unit tests, the
+# doctests and the tests of the whole, then scripts/check.sh.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh
-cargo build --release -p placehost --bins --examples
+# The same packages each time: with others, cargo would choose other features for what they share, and compile it again.
+packages=(--workspace --exclude places-examples --exclude test-guests)
+cargo build --release "${packages[@]}" --bins --tests --examples
 scripts/build-guests.sh
-cargo test --release
-cargo test --release -p placehost-tests
+cargo test --release "${packages[@]}"
 scripts/check.sh

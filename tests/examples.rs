@@ -1,6 +1,6 @@
 //! Every example prints what its documentation says.
 
-use crate::harness::run;
+use crate::harness::{guest, program, run};
 
 #[test]
 fn hello_world_greets_as_on_the_slides() {
@@ -53,4 +53,10 @@ fn prime_sieve_prints_primes() {
     run("prime_sieve", "main", &["--", "30"]).prints("2\n3\n5\n7\n11\n13\n17\n19\n23\n29\n");
     let ended = run("prime_sieve", "main", &["--", "1000"]).end();
     assert_eq!((ended.stdout.lines().count(), ended.stdout.lines().last()), (168, Some("997")));
+}
+
+#[test]
+fn the_library_runs_a_place_inside_another_program() {
+    let expected = "hello-world received: Hello\nhello-world sent: Hello World\nit answered \"Hello World\" and returned\n";
+    program("examples/embed", [guest("hello_world")]).prints(expected);
 }

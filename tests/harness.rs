@@ -37,10 +37,15 @@ pub(crate) struct Ended {
 
 /// `placehost ARGS`, without input.
 pub(crate) fn placehost<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Run {
-    // The test binary lies in target/release/deps, the command in target/release.
+    program("placehost", args)
+}
+
+/// A program that cargo has built, by its path in the target folder.
+pub(crate) fn program<S: AsRef<std::ffi::OsStr>>(path: &str, args: impl IntoIterator<Item = S>) -> Run {
+    // The test binary lies in target/release/deps.
     let test = std::env::current_exe().expect("a test has a path");
-    let command = test.ancestors().nth(2).expect("a test lies in a target folder").join("placehost");
-    assert!(command.exists(), "{} is not there: run cargo build --release -p placehost", command.display());
+    let command = test.ancestors().nth(2).expect("a test lies in a target folder").join(path);
+    assert!(command.exists(), "{} is not there: scripts/test.sh builds it", command.display());
     let mut command = Command::new(command);
     command.args(args).env("PLACEHOST_CACHE", repository("target/test-cache")).env("NO_COLOR", "1");
     Run { command, input: None }

@@ -175,6 +175,7 @@ pub(crate) fn exit(place: &Place, reason: &ExitReason, max_places: u32) -> Resul
 
 fn more_of(which: &str) -> &'static str {
     match which {
+        which if which.contains("memory maps") => "`placehost doctor` says how many places that suffices for",
         which if which.contains("memory") => "give it more with `--memory`",
         which if which.contains("deadline") => "give it longer with `--deadline`",
         _ => "give it more with `--fuel`",
