@@ -49,6 +49,18 @@ fn links_and_other_files_are_no_modules() {
 }
 
 #[test]
+fn a_module_from_elsewhere_is_started_where_that_is_allowed() {
+    let folder = tempfile::tempdir().expect("there is room");
+    let module = folder.path().join("failures.wasm");
+    fs::copy(guest("failures"), &module).expect("the module can be copied");
+    let start = || ["run".into(), module.clone().into_os_string(), "starts-another-module".into()];
+    placehost(start()).fails(1, &["there is no module `hello_world.wasm`"]);
+    let elsewhere = guest("hello_world").parent().expect("it lies in a folder").as_os_str().to_owned();
+    let allowed = start().into_iter().chain(["--modules".into(), elsewhere]);
+    placehost(allowed).prints("hello-world received: Hello\nhello-world sent: Hello World\nHello World\n");
+}
+
+#[test]
 fn the_first_place_is_told_of_on_standard_error() {
     run("failures", "traps", &[]).fails(134, &["unreachable"]);
     run("failures", "panics", &[]).fails(134, &["3 is too small", "the_culprit"]);

@@ -159,3 +159,14 @@ fn links_and_other_files_are_no_modules(_: Channel) -> places::Result {
     assert!(matches!(&text, Err(Error::BadModule(_))), "{text:?}");
     Ok(())
 }
+
+/// The harness says in which folder that module is.
+#[places::start]
+fn starts_another_module(_: Channel) -> places::Result {
+    let p = places::spawn("hello_world.wasm", "hello_world", Options::new())?.typed::<String, String>();
+    let answer = p.put_get("Hello")?;
+    // Or its last line and ours would race.
+    p.wait();
+    println!("{answer}");
+    Ok(())
+}
