@@ -8,7 +8,9 @@
 
 mod account;
 mod blob;
+mod bridge;
 mod circles;
+mod feed;
 mod mailbox;
 #[cfg(test)]
 mod tests;
@@ -20,6 +22,8 @@ use std::task::{Context, Poll};
 
 pub use account::{Account, OverBudget};
 pub use blob::Blob;
+pub(crate) use bridge::{Bridge, BridgeKey};
+pub(crate) use feed::Feed;
 use mailbox::{Conduit, Mailbox, Source};
 pub(crate) use waiters::{Ticket, Waiters};
 
@@ -75,6 +79,11 @@ impl Message {
         (self.data, channels, blobs)
     }
 
+    /// What it counts for where a sender is told how much it may send: its bytes and some more.
+    pub(crate) fn weight(&self) -> u64 {
+        (self.data.len() + mailbox::WEIGHT) as u64
+    }
+
     fn channels(&self) -> &[Channel] {
         self.attached.as_ref().map_or(&[], |attached| &attached.channels)
     }
@@ -93,6 +102,9 @@ pub enum PutError {
     /// Nobody will read it.
     #[error("the other end of the channel is closed")]
     Closed,
+    /// The node that the other end was on is lost.
+    #[error("the node at the other end of the channel is lost")]
+    NodeLost,
     /// The mailbox is full (only from [`Channel::try_put`]).
     #[error("the mailbox is full")]
     Full,
@@ -107,10 +119,46 @@ pub enum PutError {
     ToItself,
 }
 
-/// The other end is gone and everything it sent has been read.
+/// Why there is nothing more to read; everything that came has been read.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
-#[error("the other end of the channel is closed")]
-pub struct Closed;
+#[non_exhaustive]
+pub enum GetError {
+    /// The other end is gone.
+    #[error("the other end of the channel is closed")]
+    Closed,
+    /// The node that the other end was on is lost, and perhaps messages with it.
+    #[error("the node at the other end of the channel is lost")]
+    NodeLost,
+}
+
+/// How a direction of a channel ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Who was there has gone.
+    Closed,
+    /// The node it was on is lost.
+    NodeLost,
+    /// What follows goes another way. Only a bridge sees this, where a node forwarded and does so no longer.
+    Moved,
+}
+
+impl From<Ending> for GetError {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::NodeLost => Self::NodeLost,
+            Ending::Closed | Ending::Moved => Self::Closed,
+        }
+    }
+}
+
+impl From<Ending> for PutError {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::NodeLost => Self::NodeLost,
+            Ending::Closed | Ending::Moved => Self::Closed,
+        }
+    }
+}
 
 /// What a look into the mailbox found.
 #[derive(Debug)]
@@ -120,7 +168,7 @@ pub enum Taken {
     /// The next message has attachments and the caller asked for a plain one; it is still there.
     Attached,
     /// There will be none.
-    Closed,
+    Ended(Ending),
 }
 
 /// Which messages a reader can use.
@@ -145,8 +193,8 @@ struct End {
 
 impl Drop for End {
     fn drop(&mut self) {
-        self.outgoing().close_writer();
-        self.incoming().close_reader();
+        self.outgoing().close_writer(Ending::Closed);
+        self.incoming().close_reader(Ending::Closed);
     }
 }
 
@@ -215,11 +263,12 @@ impl Channel {
     /// Waits for the next message.
     ///
     /// # Errors
-    /// [`Closed`] once everything that was sent has been read and the other end is gone.
-    pub async fn get(&self) -> Result<Message, Closed> {
+    /// [`GetError`] once everything that was sent has been read and the other end is gone.
+    pub async fn get(&self) -> Result<Message, GetError> {
         match self.take(Accept::Any).await {
             Taken::Message(message) => Ok(message),
-            Taken::Attached | Taken::Closed => Err(Closed),
+            Taken::Attached => Err(GetError::Closed),
+            Taken::Ended(ending) => Err(ending.into()),
         }
     }
 
@@ -238,11 +287,11 @@ impl Channel {
     ///
     /// # Errors
     /// `Ok(None)` where the first one has attachments; it is still there.
-    pub async fn take_many(&self, max_bytes: usize) -> Result<Option<Vec<Vec<u8>>>, Closed> {
+    pub async fn take_many(&self, max_bytes: usize) -> Result<Option<Vec<Vec<u8>>>, GetError> {
         match self.take(Accept::Plain).await {
             Taken::Message(first) => Ok(Some(self.0.incoming().pop_more(first, max_bytes))),
             Taken::Attached => Ok(None),
-            Taken::Closed => Err(Closed),
+            Taken::Ended(ending) => Err(ending.into()),
         }
     }
 
@@ -256,9 +305,10 @@ impl Channel {
         self.0.incoming().len()
     }
 
-    /// Nothing more will be put here: the other end reads what was sent, then [`Closed`]. Reading here goes on.
+    /// Nothing more will be put here: the other end reads what was sent, then
+    /// [`GetError::Closed`]. Reading here goes on.
     pub fn close(&self) {
-        self.0.outgoing().close_writer();
+        self.0.outgoing().close_writer(Ending::Closed);
     }
 
     fn check(&self, message: Message) -> Result<Message, PutError> {

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard};
 
 use super::mailbox::{Conduit, Mailbox, Queue, bury};
-use super::{Channel, End};
+use super::{Channel, End, Ending};
 
 /// Empties the mailboxes of these channels that nobody can come to read any more.
 pub(super) fn collect(conduits: &[Arc<Conduit>]) {
@@ -26,7 +26,12 @@ pub(super) fn collect(conduits: &[Arc<Conduit>]) {
         mailboxes.iter().enumerate().map(|(at, mailbox)| (std::ptr::from_ref(*mailbox), at)).collect();
 
     let reachable = reachable(&queues, &index);
-    let lost = queues.iter_mut().zip(reachable).filter(|(_, reachable)| !reachable).map(|(queue, _)| queue.abandon()).collect::<Vec<_>>();
+    let lost = queues
+        .iter_mut()
+        .zip(reachable)
+        .filter(|(_, reachable)| !reachable)
+        .map(|(queue, _)| queue.abandon(Ending::Closed))
+        .collect::<Vec<_>>();
     drop(queues);
     lost.into_iter().for_each(bury);
 }

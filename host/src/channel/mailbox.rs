@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::account::Charge;
 use super::waiters::{Ticket, Waiters};
-use super::{Accept, Bounds, Channel, Message, PutError, Taken};
+use super::{Accept, Bounds, BridgeKey, Channel, Ending, Message, PutError, Taken};
 
 /// What a mailbox costs the account it is charged to while it holds little: itself and a few short messages.
 pub(crate) const FREE: u64 = 512;
@@ -20,6 +20,8 @@ pub(crate) const FREE: u64 = 512;
 const STEP: u64 = 4 << 10;
 /// What a message costs beyond its bytes.
 const OVERHEAD: usize = size_of::<Message>() + 16;
+/// What a message weighs beyond its bytes, between nodes: so that many empty ones are not nothing.
+pub(super) const WEIGHT: usize = 64;
 
 /// Both directions of a channel.
 pub(super) type Conduit = [Mailbox; 2];
@@ -34,10 +36,17 @@ pub(super) struct Queue {
     bounds: Bounds,
     readers: Waiters,
     writers: Waiters,
+    /// Woken only when nobody will read any more.
+    observers: Waiters,
     /// Nobody will put any more.
-    ended: bool,
+    ended: Option<Ending>,
     /// Nobody will read any more.
-    abandoned: bool,
+    abandoned: Option<Ending>,
+    /// How many [`Feed`](super::Feed)s keep it from ending, and how it would have ended but for them.
+    feeds: usize,
+    ended_but_for_feeds: Option<Ending>,
+    /// Whose end reads it, where that is a bridge to another node.
+    bridge: Option<BridgeKey>,
     charge: Option<Charge>,
 }
 
@@ -77,8 +86,12 @@ impl Mailbox {
             bounds: Bounds { messages: bounds.messages.max(1), bytes: bounds.bytes },
             readers: Waiters::default(),
             writers: Waiters::default(),
-            ended: false,
-            abandoned: false,
+            observers: Waiters::default(),
+            ended: None,
+            abandoned: None,
+            feeds: 0,
+            ended_but_for_feeds: None,
+            bridge: None,
             charge,
         }))
     }
@@ -162,12 +175,86 @@ impl Mailbox {
     /// Ready when [`Self::poll_pop`] would be.
     pub(super) fn poll_readable(&self, cx: &mut Context<'_>, ticket: &mut Ticket) -> Poll<()> {
         let mut queue = self.lock();
-        if queue.messages.is_empty() && !queue.ended {
+        if queue.messages.is_empty() && queue.ended.is_none() {
             queue.readers.enter(ticket, cx);
             return Poll::Pending;
         }
         // The ticket is kept: who only looked must pass its turn on when it goes.
         Poll::Ready(())
+    }
+
+    /// As [`Self::poll_pop`] for any messages, about `max_bytes` of them.
+    pub(super) fn poll_batch(
+        &self,
+        cx: &mut Context<'_>,
+        max_bytes: usize,
+        batch: &mut Vec<Message>,
+        ticket: &mut Ticket,
+    ) -> Poll<Result<(), Ending>> {
+        let mut queue = self.lock();
+        let mut bytes = 0;
+        while bytes < max_bytes
+            && let Some(message) = queue.remove_first()
+        {
+            bytes += message.data.len();
+            batch.push(message);
+        }
+        if batch.is_empty() {
+            if let Some(ending) = queue.ended.or(queue.abandoned) {
+                return Poll::Ready(Err(ending));
+            }
+            queue.readers.enter(ticket, cx);
+            return Poll::Pending;
+        }
+        queue.readers.leave(ticket);
+        let wake = queue.room();
+        drop(queue);
+        wake.run();
+        Poll::Ready(Ok(()))
+    }
+
+    /// Puts a message whether or not there is room.
+    pub(super) fn push_anyway(&self, message: Message) -> Result<(), PutError> {
+        let mut queue = self.lock();
+        if let Some(ending) = queue.abandoned.or(queue.ended) {
+            return Err(ending.into());
+        }
+        queue.reserve(message.data.len() + OVERHEAD)?;
+        queue.bytes += message.data.len();
+        queue.messages.push_back(message);
+        let reader = queue.readers.pop();
+        drop(queue);
+        reader.into_iter().for_each(Waker::wake);
+        Ok(())
+    }
+
+    /// The weight of what waits, once it is at most this; meanwhile in the queue of the writers. They are woken when the mailbox
+    /// is half empty, so `at_most` must not be less than that.
+    pub(super) fn poll_drained(&self, cx: &mut Context<'_>, at_most: u64, ticket: &mut Ticket) -> Poll<u64> {
+        let mut queue = self.lock();
+        let weight = queue.weight();
+        if weight > at_most && queue.abandoned.is_none() {
+            queue.writers.enter(ticket, cx);
+            return Poll::Pending;
+        }
+        queue.writers.leave(ticket);
+        Poll::Ready(weight)
+    }
+
+    /// Ready when nobody will read any more.
+    pub(super) fn poll_abandoned(&self, cx: &mut Context<'_>, ticket: &mut Ticket) -> Poll<Ending> {
+        let mut queue = self.lock();
+        match queue.abandoned {
+            Some(ending) => Poll::Ready(ending),
+            None => {
+                queue.observers.enter(ticket, cx);
+                Poll::Pending
+            }
+        }
+    }
+
+    pub(super) fn forget_observer(&self, ticket: &mut Ticket) {
+        self.lock().observers.leave(ticket);
     }
 
     pub(super) fn forget_reader(&self, ticket: &mut Ticket) {
@@ -189,21 +276,43 @@ impl Mailbox {
         self.lock().messages.len()
     }
 
-    /// Nobody will put any more: readers get what is there, then are told.
-    pub(super) fn close_writer(&self) {
+    /// Nobody will put any more, unless there are feeds: readers get what is there, then are told.
+    pub(super) fn close_writer(&self, ending: Ending) {
         let mut queue = self.lock();
-        queue.ended = true;
-        let mut wake = queue.readers.drain();
-        wake.append(&mut queue.writers.drain());
+        let wake = match queue.feeds {
+            0 => queue.end(ending),
+            _ => {
+                queue.ended_but_for_feeds.get_or_insert(ending);
+                Vec::new()
+            }
+        };
+        drop(queue);
+        wake.into_iter().for_each(Waker::wake);
+    }
+
+    /// A feed more, which keeps it from ending.
+    pub(super) fn add_feed(&self) {
+        self.lock().feeds += 1;
+    }
+
+    /// A feed less.
+    pub(super) fn remove_feed(&self) {
+        let mut queue = self.lock();
+        queue.feeds -= 1;
+        let ending = if queue.feeds == 0 { queue.ended_but_for_feeds.take() } else { None };
+        let wake = ending.map(|ending| queue.end(ending)).unwrap_or_default();
         drop(queue);
         wake.into_iter().for_each(Waker::wake);
     }
 
     /// Nobody will read any more: what is there is dropped, and writers are told.
-    pub(super) fn close_reader(&self) {
+    pub(super) fn close_reader(&self, ending: Ending) {
         let mut queue = self.lock();
-        let messages = queue.abandon();
-        let wake = queue.writers.drain();
+        let messages = queue.abandon(ending);
+        let mut wake = queue.writers.drain();
+        wake.append(&mut queue.observers.drain());
+        // Its own reader may be a bridge that waits.
+        wake.append(&mut queue.readers.drain());
         drop(queue);
         wake.into_iter().for_each(Waker::wake);
         bury(messages);
@@ -224,8 +333,8 @@ impl Queue {
         let mut wake = Wake::default();
         let result = loop {
             let Some(size) = source.peek() else { break Ok(()) };
-            if self.abandoned || self.ended {
-                break Err(PutError::Closed);
+            if let Some(ending) = self.abandoned.or(self.ended) {
+                break Err(ending.into());
             }
             if !self.has_room(size) {
                 break Err(PutError::Full);
@@ -242,8 +351,7 @@ impl Queue {
 
     fn pop(&mut self, accept: Accept) -> (Option<Taken>, Wake) {
         match self.messages.front() {
-            None if self.ended || self.abandoned => (Some(Taken::Closed), Wake::default()),
-            None => (None, Wake::default()),
+            None => (self.ended.or(self.abandoned).map(Taken::Ended), Wake::default()),
             Some(next) if accept == Accept::Plain && !next.is_plain() => (Some(Taken::Attached), Wake::default()),
             Some(_) => {
                 let taken = self.remove_first().map(Taken::Message);
@@ -252,17 +360,38 @@ impl Queue {
         }
     }
 
+    /// Whose end reads it, where that is a bridge.
+    pub(super) fn bridge(&self) -> Option<BridgeKey> {
+        self.bridge
+    }
+
+    pub(super) fn set_bridge(&mut self, key: BridgeKey) {
+        self.bridge = Some(key);
+    }
+
+    /// The sum of [`Message::weight`] of what waits.
+    fn weight(&self) -> u64 {
+        (self.bytes + self.messages.len() * WEIGHT) as u64
+    }
+
     /// The ends in its messages.
     pub(super) fn ends(&self) -> impl Iterator<Item = &Channel> {
         self.messages.iter().flat_map(Message::channels)
     }
 
     /// Nobody will read any more: the messages, to be dropped when no lock is held.
-    pub(super) fn abandon(&mut self) -> VecDeque<Message> {
-        self.abandoned = true;
+    pub(super) fn abandon(&mut self, ending: Ending) -> VecDeque<Message> {
+        self.abandoned.get_or_insert(ending);
         self.bytes = 0;
         self.charge = None;
         std::mem::take(&mut self.messages)
+    }
+
+    fn end(&mut self, ending: Ending) -> Vec<Waker> {
+        self.ended.get_or_insert(ending);
+        let mut wake = self.readers.drain();
+        wake.append(&mut self.writers.drain());
+        wake
     }
 
     fn remove_first(&mut self) -> Option<Message> {

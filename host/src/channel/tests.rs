@@ -46,7 +46,7 @@ fn put(end: &Channel, byte: u8) -> Result<(), PutError> {
     end.try_put(vec![byte])
 }
 
-fn get(end: &Channel) -> Result<u8, Closed> {
+fn get(end: &Channel) -> Result<u8, GetError> {
     now(end.get()).map(|message| message.data[0])
 }
 
@@ -56,7 +56,7 @@ fn what_was_sent_before_the_end_is_read_before_closed() {
     put(&one, 1).unwrap();
     put(&one, 2).unwrap();
     drop(one);
-    assert_eq!((get(&other), get(&other), get(&other)), (Ok(1), Ok(2), Err(Closed)));
+    assert_eq!((get(&other), get(&other), get(&other)), (Ok(1), Ok(2), Err(GetError::Closed)));
     assert_eq!(put(&other, 3), Err(PutError::Closed));
 }
 
@@ -65,7 +65,7 @@ fn closing_one_direction_leaves_the_other_open() {
     let (one, other) = pair(8);
     one.close();
     assert_eq!(put(&one, 1), Err(PutError::Closed));
-    assert_eq!(get(&other), Err(Closed));
+    assert_eq!(get(&other), Err(GetError::Closed));
     put(&other, 2).unwrap();
     assert_eq!(get(&one), Ok(2));
 }
@@ -220,4 +220,51 @@ fn many_messages_keep_their_order_through_a_small_mailbox() {
         writer.await.unwrap();
         assert!(read.into_iter().eq((0..10_000u32).map(|n| n.to_le_bytes().to_vec())));
     });
+}
+
+#[test]
+fn a_feed_keeps_its_direction_open_and_reads_nothing() {
+    let (parent, place) = pair(2);
+    let feed = parent.feed();
+    put(&parent, 1).unwrap();
+    drop(parent);
+    assert_eq!(put(&place, 9), Err(PutError::Closed));
+    feed.try_put(vec![2]).unwrap();
+    assert_eq!(feed.try_put(vec![3]), Err(PutError::Full));
+    assert_eq!((get(&place), get(&place)), (Ok(1), Ok(2)));
+    assert!(place.try_take(Accept::Any).is_none());
+    drop(feed);
+    assert_eq!(get(&place), Err(GetError::Closed));
+}
+
+#[test]
+fn a_bridge_takes_many_delivers_all_and_says_how_it_ended() {
+    let (place, end) = pair(2);
+    let mut bridge = Bridge::new(end);
+    let cx = &mut Context::from_waker(Waker::noop());
+    let mut batch = Vec::new();
+    assert!(bridge.poll_take(cx, 100, &mut batch).is_pending());
+    put(&place, 1).unwrap();
+    put(&place, 2).unwrap();
+    assert!(bridge.poll_take(cx, 100, &mut batch).is_ready());
+    assert_eq!(batch.len(), 2);
+
+    (1..=3).for_each(|byte| bridge.deliver(vec![byte].into()).unwrap());
+    assert!(bridge.poll_drained(cx, 100,).is_pending());
+    assert_eq!((get(&place), get(&place)), (Ok(1), Ok(2)));
+    assert_eq!(bridge.poll_drained(cx, 100), Poll::Ready(65));
+    bridge.end(Ending::NodeLost);
+    assert_eq!((get(&place), get(&place)), (Ok(3), Err(GetError::NodeLost)));
+    bridge.refuse(Ending::NodeLost);
+    assert_eq!(put(&place, 1), Err(PutError::NodeLost));
+    assert!(bridge.poll_abandoned(cx).is_pending());
+    drop(place);
+    assert_eq!(bridge.poll_abandoned(cx), Poll::Ready(Ending::Closed));
+}
+
+#[test]
+fn two_bridges_on_one_channel_learn_of_each_other() {
+    let (one, other) = pair(1);
+    assert_eq!(Bridge::new(one).meet(BridgeKey(1)), None);
+    assert_eq!(Bridge::new(other).meet(BridgeKey(2)), Some(BridgeKey(1)));
 }

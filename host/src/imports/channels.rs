@@ -8,7 +8,7 @@ use wasmtime_wasi::async_trait;
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 
 use crate::bindings::places::core::channels::{self, Bounds, Error, Host, HostBlob, HostChannel};
-use crate::channel::{self, Accept, Blob, Channel, Message, Taken};
+use crate::channel::{self, Accept, Blob, Channel, GetError, Message, Taken};
 use crate::place::State;
 
 type Fallible<T> = wasmtime::Result<Result<T, Error>>;
@@ -78,7 +78,7 @@ impl HostChannel for State {
     fn try_receive(&mut self, end: Resource<Channel>) -> Fallible<channels::Message> {
         match self.table.get(&end)?.try_take(Accept::Any) {
             Some(Taken::Message(message)) => Ok(Ok(lower(&mut self.table, message)?)),
-            Some(Taken::Attached | Taken::Closed) => Ok(Err(Error::Closed)),
+            Some(Taken::Attached | Taken::Ended(_)) => Ok(Err(Error::Closed)),
             None => Ok(Err(Error::WouldBlock)),
         }
     }
@@ -169,7 +169,7 @@ fn plain(taken: Taken) -> Result<Vec<u8>, Error> {
     match taken {
         Taken::Message(message) => Ok(message.data),
         Taken::Attached => Err(Error::Attachments),
-        Taken::Closed => Err(Error::Closed),
+        Taken::Ended(ending) => Err(GetError::from(ending).into()),
     }
 }
 

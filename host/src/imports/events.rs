@@ -76,7 +76,7 @@ impl Wait<'_> {
             Self::Exiting(exiting) => exiting.poll(cx).map(Ready::Exit),
             Self::Reading(reading) => reading.poll_take(cx, Accept::Any).map(|taken| match taken {
                 Taken::Message(message) => Ready::Message(message),
-                Taken::Attached | Taken::Closed => Ready::Closed,
+                Taken::Attached | Taken::Ended(_) => Ready::Closed,
             }),
         }
     }

@@ -1,7 +1,7 @@
 //! `types`: the host's errors and reasons, in the words of the contract.
 
 use crate::bindings::places::core::types::{Error, ExitReason, Host, NodeId, PlaceId, Trap};
-use crate::channel::{Closed, MAX_MESSAGE, OverBudget, PutError};
+use crate::channel::{GetError, MAX_MESSAGE, OverBudget, PutError};
 use crate::place::State;
 use crate::{id, place};
 
@@ -10,7 +10,7 @@ impl Host for State {}
 impl From<PutError> for Error {
     fn from(error: PutError) -> Self {
         match error {
-            PutError::Closed => Self::Closed,
+            PutError::Closed | PutError::NodeLost => Self::Closed,
             PutError::Full => Self::WouldBlock,
             PutError::TooLarge => Self::TooLarge(MAX_MESSAGE as u64),
             PutError::OverBudget(error) => error.into(),
@@ -25,8 +25,8 @@ impl From<OverBudget> for Error {
     }
 }
 
-impl From<Closed> for Error {
-    fn from(_: Closed) -> Self {
+impl From<GetError> for Error {
+    fn from(_: GetError) -> Self {
         Self::Closed
     }
 }
