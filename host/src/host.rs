@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::runtime::Handle;
 
 use crate::channel::Channel;
-use crate::config::PlaceConfig;
+use crate::config::{Output, PlaceConfig};
 use crate::engine::{self, Cache, CacheError, EngineConfig, EngineError, Inspection, LoadError, Module, Modules, Tiers};
-use crate::id::NodeId;
-use crate::place::{self, Family, Place, Request, SpawnError};
+use crate::id::{NodeId, PlaceId};
+use crate::place::{self, LookupError, Owner, Place, PlaceInfo, Registry, Request, SpawnError};
 
 /// Runs places. Clones are the same host; when the last one and the last place are gone, so is it.
 ///
@@ -43,8 +43,12 @@ pub(crate) struct Shared {
     pub(crate) preempt: bool,
     pub(crate) fuel: bool,
     pub(crate) runtime: Handle,
-    /// The places that the embedder started.
-    pub(crate) top: Family,
+    /// Owns the places that the embedder started, and those that are detached.
+    pub(crate) top: Arc<Owner>,
+    pub(crate) registry: Registry,
+    /// Where the output of detached places goes.
+    pub(crate) stdout: Output,
+    pub(crate) stderr: Output,
     seq: AtomicU64,
 }
 
@@ -57,7 +61,7 @@ impl Shared {
 impl Host {
     /// A host to be configured.
     pub fn builder() -> HostBuilder {
-        HostBuilder { max_places: None, preempt: true, fuel: false, cache: None, module_dirs: Vec::new() }
+        HostBuilder::default()
     }
 
     /// Names this life of the host.
@@ -95,7 +99,32 @@ impl Host {
     /// # Errors
     /// [`SpawnError`]: no such start function, or no room.
     pub fn spawn(&self, module: &Module, start: &str, config: PlaceConfig) -> Result<(Place, Channel), SpawnError> {
-        place::spawn(&self.0, Request { module, start, config, parent: None })
+        let owner = Arc::clone(&self.0.top);
+        place::spawn(&self.0, Request { module: module.clone(), start: start.into(), config, owner, name: None })
+    }
+
+    /// The living places, the oldest first.
+    pub fn list(&self) -> Vec<PlaceInfo> {
+        self.0.registry.list()
+    }
+
+    /// The living place of this id.
+    pub fn find(&self, id: PlaceId) -> Option<Place> {
+        self.0.registry.find(id)
+    }
+
+    /// The living place of this name.
+    pub fn find_named(&self, name: &str) -> Option<Place> {
+        self.0.registry.find_named(name)
+    }
+
+    /// A channel to the place of this name: one end of a new one, whose other end the place gets as a message on the channel that it
+    /// was started with. It never waits.
+    ///
+    /// # Errors
+    /// [`LookupError`]: there is no such place, or it cannot take another client.
+    pub fn lookup(&self, name: &str) -> Result<Channel, LookupError> {
+        self.0.registry.connect(name)
     }
 
     /// How many places there are now.
@@ -110,7 +139,7 @@ impl Host {
 
     /// Ends all places, and starts no more.
     pub fn shut_down(&self) {
-        self.0.top.kill_children();
+        self.0.top.end();
     }
 }
 
@@ -122,6 +151,15 @@ pub struct HostBuilder {
     fuel: bool,
     cache: Option<PathBuf>,
     module_dirs: Vec<PathBuf>,
+    stdout: Output,
+    stderr: Output,
+}
+
+impl Default for HostBuilder {
+    fn default() -> Self {
+        let (stdout, stderr) = (Output::new(std::io::stdout()), Output::new(std::io::stderr()));
+        Self { max_places: None, preempt: true, fuel: false, cache: None, module_dirs: Vec::new(), stdout, stderr }
+    }
 }
 
 impl HostBuilder {
@@ -162,6 +200,13 @@ impl HostBuilder {
         self
     }
 
+    /// Where the output of detached places goes, which outlive who started them; by default to that of the process.
+    #[must_use]
+    pub fn output(mut self, stdout: Output, stderr: Output) -> Self {
+        (self.stdout, self.stderr) = (stdout, stderr);
+        self
+    }
+
     /// The host. Its places run on the tokio runtime that this is called in.
     ///
     /// # Errors
@@ -181,7 +226,10 @@ impl HostBuilder {
             preempt: self.preempt,
             fuel: self.fuel,
             runtime,
-            top: Family::default(),
+            top: Owner::host(),
+            registry: Registry::default(),
+            stdout: self.stdout,
+            stderr: self.stderr,
             seq: AtomicU64::new(1),
             tiers,
         })))

@@ -23,4 +23,4 @@ pub use engine::{CacheError, DENSE_MEMORY, EngineError, LoadError, MAX_MODULE, M
 pub use engine::{Import, Inspection, Kind, StartFunction};
 pub use host::{BuildError, Host, HostBuilder};
 pub use id::{Digest, NodeId, PlaceId};
-pub use place::{ExitReason, Exiting, Place, SpawnError};
+pub use place::{Activity, ExitReason, Exiting, LookupError, Place, PlaceInfo, SpawnError};
