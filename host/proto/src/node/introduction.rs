@@ -1,0 +1,385 @@
+//! Introductions: two nodes that a third forwards between, brought together.
+
+use std::collections::HashMap;
+
+use super::{Action, Node};
+use crate::frame::{Control, Introduce};
+use crate::id::{Fingerprint, LinkId, NodeId};
+use crate::link::{Command, LinkKey, Route, SessionKey};
+
+/// The part of a node in introductions: its own, and those of others.
+#[derive(Debug, Default)]
+pub(super) struct Introductions {
+    next_number: u64,
+    /// Those that this node makes.
+    own: HashMap<u64, Own>,
+    /// Who will ask for a link here, by the introducer and its number.
+    expected: HashMap<(NodeId, u64), Expected>,
+    /// Where this node is to go, by the attempt to dial.
+    dialling: HashMap<u64, Dialling>,
+    /// Where this node has asked, by the introducer and its number.
+    attaching: HashMap<(NodeId, u64), Attaching>,
+}
+
+/// An introduction by this node.
+#[derive(Debug)]
+struct Own {
+    /// The link to who is to dial, and to who is to be dialled.
+    from: LinkKey,
+    to: LinkKey,
+    /// Whether `to` has said that it waits.
+    met: bool,
+    /// Whether it was tried the other way round before.
+    swapped: bool,
+}
+
+#[derive(Debug)]
+struct Expected {
+    introducer: SessionKey,
+    link: LinkKey,
+    node: NodeId,
+    key: Fingerprint,
+}
+
+#[derive(Debug)]
+struct Dialling {
+    introducer: SessionKey,
+    introducer_id: NodeId,
+    number: u64,
+    link: LinkKey,
+}
+
+#[derive(Debug)]
+struct Attaching {
+    introducer: SessionKey,
+    number: u64,
+    link: LinkKey,
+    by: Route,
+}
+
+impl Introductions {
+    pub(super) fn is_empty(&self) -> bool {
+        self.own.is_empty() && self.expected.is_empty() && self.dialling.is_empty() && self.attaching.is_empty()
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
+    }
+}
+
+type Breach = Result<(), &'static str>;
+
+impl Node {
+    /// These two links are the ends of one channel: this node only forwards.
+    pub fn links_met(&mut self, one: LinkKey, other: LinkKey) {
+        if !self.links.contains_key(&one) || !self.links.contains_key(&other) {
+            return;
+        }
+        for (link, mate) in [(one, other), (other, one)] {
+            if let Some(entry) = self.links.get_mut(&link) {
+                entry.mate = Some(mate);
+            }
+        }
+        self.introduce(one, other, false);
+    }
+
+    /// After a link has come to rest: what could not be done before may be possible now.
+    pub(super) fn introduce_again(&mut self, link: LinkKey) {
+        if let Some(mate) = self.links.get(&link).and_then(|entry| entry.mate) {
+            self.introduce(link, mate, false);
+        }
+    }
+
+    fn introduce(&mut self, from: LinkKey, to: LinkKey, swapped: bool) {
+        let (Some(a), Some(c)) = (self.links.get(&from), self.links.get(&to)) else { return };
+        if a.busy || c.busy {
+            return;
+        }
+        let (to_route, from_session) = (c.route, a.route.session);
+        let Some((node, key)) = self.known(from_session) else { return };
+        let Some((other, _)) = self.known(to_route.session) else { return };
+        // Both ends are on one node: what it sends to itself goes by way of this one, until one of them ends.
+        if other == node {
+            return;
+        }
+        // Nobody can be dialled who listens nowhere.
+        if !swapped && self.addresses(to_route.session).is_empty() {
+            if !self.addresses(from_session).is_empty() {
+                self.introduce(to, from, true);
+            }
+            return;
+        }
+        let number = self.introductions.number();
+        self.set_busy(&[from, to], true);
+        self.introductions.own.insert(number, Own { from, to, met: false, swapped });
+        self.send(to_route.session, Introduce::Expect { number, link: to_route.id, node, key });
+    }
+
+    pub(super) fn introduced(&mut self, session: SessionKey, introduce: Introduce) -> Breach {
+        match introduce {
+            Introduce::Expect { number, link, node, key } => self.expect(session, number, link, node, key),
+            Introduce::Expecting { number, yes } => self.expecting(session, number, yes),
+            Introduce::Forget { number } => self.forget(session, number),
+            Introduce::Meet { number, link, node, key, addresses } => self.meet(session, number, link, node, key, addresses),
+            Introduce::Unreachable { number } => self.unreachable(session, number),
+            Introduce::Attach { introducer, number, link } => self.attach(session, introducer, number, link),
+            Introduce::Attached { introducer, number } => self.attached(session, introducer, number),
+            Introduce::Stranger { introducer, number } => self.stranger(session, introducer, number),
+        }
+    }
+
+    fn expect(&mut self, session: SessionKey, number: u64, id: LinkId, node: NodeId, key: Fingerprint) -> Breach {
+        let Some((introducer, _)) = self.known(session) else { return Ok(()) };
+        let free = self.link_at(Route { session, id }).filter(|&link| self.may_be_introduced(link, introducer));
+        if let Some(link) = free {
+            self.set_busy(&[link], true);
+            self.introductions.expected.insert((introducer, number), Expected { introducer: session, link, node, key });
+        }
+        self.send(session, Introduce::Expecting { number, yes: free.is_some() });
+        Ok(())
+    }
+
+    /// Whether this link can take part in an introduction by this node. One of our own gives way to that of a smaller id, as long
+    /// as nobody has been sent away.
+    fn may_be_introduced(&mut self, link: LinkKey, introducer: NodeId) -> bool {
+        let Some(entry) = self.links.get(&link) else { return false };
+        if !entry.busy {
+            return true;
+        }
+        let own = self.introductions.own.iter().find(|(_, own)| own.from == link || own.to == link);
+        match own {
+            Some((&number, own)) if !own.met && introducer < self.config.id => {
+                let to = own.to;
+                self.give_up(number);
+                if let Some(route) = self.links.get(&to).map(|entry| entry.route) {
+                    self.send(route.session, Introduce::Forget { number });
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn expecting(&mut self, session: SessionKey, number: u64, yes: bool) -> Breach {
+        let Some(own) = self.introductions.own.get_mut(&number) else { return Ok(()) };
+        let (from, to) = (own.from, own.to);
+        own.met = yes;
+        if self.links.get(&to).is_none_or(|entry| entry.route.session != session) {
+            return Err("an answer to somebody else's introduction");
+        }
+        let (Some((node, key)), Some(from)) = (self.known(session), self.links.get(&from).map(|entry| entry.route)) else { return Ok(()) };
+        if !yes {
+            self.give_up(number);
+            return Ok(());
+        }
+        let addresses = self.addresses(session);
+        self.send(from.session, Introduce::Meet { number, link: from.id, node, key, addresses });
+        Ok(())
+    }
+
+    fn forget(&mut self, session: SessionKey, number: u64) -> Breach {
+        let Some((introducer, _)) = self.known(session) else { return Ok(()) };
+        if let Some(expected) = self.introductions.expected.remove(&(introducer, number)) {
+            self.set_busy(&[expected.link], false);
+            self.introduce_again(expected.link);
+        }
+        Ok(())
+    }
+
+    fn meet(&mut self, session: SessionKey, number: u64, id: LinkId, node: NodeId, key: Fingerprint, addresses: Vec<String>) -> Breach {
+        let Some((introducer_id, _)) = self.known(session) else { return Ok(()) };
+        let free = self.link_at(Route { session, id }).filter(|&link| self.may_be_introduced(link, introducer_id));
+        let Some(link) = free else {
+            self.send(session, Introduce::Unreachable { number });
+            return Ok(());
+        };
+        self.set_busy(&[link], true);
+        let dialling = Dialling { introducer: session, introducer_id, number, link };
+        match self.session_to(node, key) {
+            Some(direct) => self.reached(dialling, direct),
+            None => {
+                let attempt = self.introductions.number();
+                self.introductions.dialling.insert(attempt, dialling);
+                self.actions.push_back(Action::Dial { attempt, node, key, addresses });
+            }
+        }
+        Ok(())
+    }
+
+    /// What came of [`Action::Dial`]: a session that is up, or nothing.
+    pub fn handle_dialled(&mut self, attempt: u64, session: Option<SessionKey>) {
+        let Some(dialling) = self.introductions.dialling.remove(&attempt) else { return };
+        match session.filter(|session| self.known(*session).is_some()) {
+            Some(direct) => self.reached(dialling, direct),
+            None => self.cannot(dialling),
+        }
+    }
+
+    fn cannot(&mut self, dialling: Dialling) {
+        self.set_busy(&[dialling.link], false);
+        self.send(dialling.introducer, Introduce::Unreachable { number: dialling.number });
+        self.introduce_again(dialling.link);
+    }
+
+    fn reached(&mut self, dialling: Dialling, direct: SessionKey) {
+        let id = self.sessions.get_mut(&direct).and_then(|session| session.new_link());
+        let (Some(id), true) = (id, self.links.contains_key(&dialling.link)) else { return self.cannot(dialling) };
+        let Dialling { introducer, introducer_id, number, link } = dialling;
+        let by = Route { session: direct, id };
+        self.expect_at(link, by);
+        self.introductions.attaching.insert((introducer_id, number), Attaching { introducer, number, link, by });
+        self.send(direct, Introduce::Attach { introducer: introducer_id, number, link: id });
+    }
+
+    fn expect_at(&mut self, link: LinkKey, by: Route) {
+        if let Some(entry) = self.links.get_mut(&link) {
+            entry.next = Some(by);
+        }
+        self.name_link(by, link);
+        self.actions.push_back(Action::Link(link, Command::Expect(by)));
+    }
+
+    fn unreachable(&mut self, session: SessionKey, number: u64) -> Breach {
+        let Some(own) = self.introductions.own.get(&number) else { return Ok(()) };
+        let (from, to, swapped) = (own.from, own.to, own.swapped);
+        if self.links.get(&from).is_none_or(|entry| entry.route.session != session) {
+            return Err("an answer to somebody else's introduction");
+        }
+        self.introductions.own.remove(&number);
+        self.set_busy(&[from, to], false);
+        if let Some(route) = self.links.get(&to).map(|entry| entry.route) {
+            self.send(route.session, Introduce::Forget { number });
+        }
+        if !swapped && !self.addresses(session).is_empty() {
+            self.introduce(to, from, true);
+        }
+        Ok(())
+    }
+
+    fn attach(&mut self, session: SessionKey, introducer: NodeId, number: u64, id: LinkId) -> Breach {
+        let Some(own) = self.sessions.get_mut(&session) else { return Ok(()) };
+        own.take_link(id)?;
+        let who = self.known(session);
+        let good = |expected: &Expected| who == Some((expected.node, expected.key));
+        if !self.introductions.expected.get(&(introducer, number)).is_some_and(good) {
+            self.send(session, Introduce::Stranger { introducer, number });
+            return Ok(());
+        }
+        if let Some(Expected { link, .. }) = self.introductions.expected.remove(&(introducer, number)) {
+            let by = Route { session, id };
+            self.expect_at(link, by);
+            self.send(session, Introduce::Attached { introducer, number });
+            self.actions.push_back(Action::Link(link, Command::Move(by)));
+        }
+        Ok(())
+    }
+
+    fn attached(&mut self, session: SessionKey, introducer: NodeId, number: u64) -> Breach {
+        match self.introductions.attaching.get(&(introducer, number)) {
+            Some(attaching) if attaching.by.session != session => return Err("an answer to somebody else's introduction"),
+            Some(_) => {}
+            None => return Ok(()),
+        }
+        if let Some(Attaching { link, by, .. }) = self.introductions.attaching.remove(&(introducer, number)) {
+            self.actions.push_back(Action::Link(link, Command::Move(by)));
+        }
+        Ok(())
+    }
+
+    fn stranger(&mut self, session: SessionKey, introducer: NodeId, number: u64) -> Breach {
+        match self.introductions.attaching.get(&(introducer, number)) {
+            Some(attaching) if attaching.by.session != session => return Err("an answer to somebody else's introduction"),
+            Some(_) => {}
+            None => return Ok(()),
+        }
+        if let Some(attaching) = self.introductions.attaching.remove(&(introducer, number)) {
+            self.stay(attaching);
+        }
+        Ok(())
+    }
+
+    /// A link that was about to move does not.
+    fn stay(&mut self, Attaching { introducer, number, link, by }: Attaching) {
+        self.unname_link(by);
+        if let Some(entry) = self.links.get_mut(&link) {
+            entry.next = None;
+            entry.busy = false;
+            self.actions.push_back(Action::Link(link, Command::Forget(by)));
+        }
+        self.send(introducer, Introduce::Unreachable { number });
+        self.introduce_again(link);
+    }
+
+    fn give_up(&mut self, number: u64) {
+        if let Some(own) = self.introductions.own.remove(&number) {
+            self.set_busy(&[own.from, own.to], false);
+        }
+    }
+
+    /// A route of this link went by a session that is lost. The link itself decides whether it can do without.
+    pub(super) fn route_lost(&mut self, link: LinkKey, session: SessionKey) {
+        let Some(entry) = self.links.get_mut(&link) else { return };
+        if entry.next.is_some_and(|next| next.session == session) {
+            entry.next = None;
+        }
+        let attaching =
+            self.introductions.attaching.iter().find(|(_, attaching)| attaching.link == link && attaching.by.session == session);
+        if let Some((&key, _)) = attaching
+            && let Some(attaching) = self.introductions.attaching.remove(&key)
+        {
+            self.stay(attaching);
+        }
+    }
+
+    /// What an introducer that is lost had begun comes to nothing, unless it has come so far that it is not needed.
+    pub(super) fn introducer_lost(&mut self, session: SessionKey) {
+        let expected: Vec<_> =
+            self.introductions.expected.iter().filter(|(_, it)| it.introducer == session).map(|(key, it)| (*key, it.link)).collect();
+        for (key, link) in expected {
+            self.introductions.expected.remove(&key);
+            self.set_busy(&[link], false);
+        }
+        self.introductions.dialling.retain(|_, it| it.introducer != session);
+        self.introductions.attaching.retain(|_, it| it.introducer != session && it.by.session != session);
+    }
+
+    /// A link has ended, and every introduction that it took part in.
+    pub(super) fn link_gone(&mut self, link: LinkKey) {
+        let mut own: Vec<_> = self.introductions.own.iter().filter(|(_, it)| it.from == link || it.to == link).map(|it| *it.0).collect();
+        own.sort_unstable();
+        for number in own {
+            self.give_up(number);
+        }
+        self.introductions.expected.retain(|_, it| it.link != link);
+        self.introductions.dialling.retain(|_, it| it.link != link);
+        self.introductions.attaching.retain(|_, it| it.link != link);
+    }
+
+    fn set_busy(&mut self, links: &[LinkKey], busy: bool) {
+        for link in links {
+            if let Some(entry) = self.links.get_mut(link) {
+                entry.busy = busy;
+            }
+        }
+    }
+
+    fn send(&mut self, session: SessionKey, introduce: Introduce) {
+        self.tell(session, Control::Introduce(introduce));
+    }
+
+    /// Who is at the other side of a session that is up.
+    fn known(&self, session: SessionKey) -> Option<(NodeId, Fingerprint)> {
+        let session = self.sessions.get(&session)?;
+        Some((session.peer()?.node, session.key))
+    }
+
+    fn addresses(&self, session: SessionKey) -> Vec<String> {
+        self.sessions.get(&session).and_then(|session| session.peer()).map(|peer| peer.addresses.clone()).unwrap_or_default()
+    }
+
+    /// The oldest session to this node, if its key is this one.
+    pub fn session_to(&self, node: NodeId, key: Fingerprint) -> Option<SessionKey> {
+        self.sessions.iter().filter(|(_, it)| it.key == key && it.peer().is_some_and(|peer| peer.node == node)).map(|it| *it.0).min()
+    }
+}

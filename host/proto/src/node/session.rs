@@ -1,0 +1,171 @@
+//! One session: who is there, what was asked, and whether it still answers.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use crate::frame::{Answer, Control, Hello};
+use crate::id::{Fingerprint, LinkId, RequestId};
+use crate::link::LinkKey;
+use crate::node::{MAX_LINKS, MAX_REQUESTS};
+
+#[derive(Debug)]
+pub(super) struct Session {
+    /// Whether this side dialled.
+    pub(super) dialled: bool,
+    /// What the peer proved to have.
+    pub(super) key: Fingerprint,
+    /// When the connection was there, and when the peer had greeted.
+    pub(super) since: Duration,
+    pub(super) up_at: Duration,
+    /// The links by their name here.
+    pub(super) links: HashMap<LinkId, LinkKey>,
+    peer: Option<Hello>,
+    time_out: Duration,
+    /// When a pong came last.
+    heard: Duration,
+    next_ping: Duration,
+    pings: u64,
+    next_request: u64,
+    /// Our requests that have no answer yet, and those that started or watch something.
+    waiting: HashSet<RequestId>,
+    standing: HashSet<RequestId>,
+    /// The peer's requests that are not done with.
+    serving: HashSet<RequestId>,
+    newest_served: Option<RequestId>,
+    next_link: u64,
+    /// The peer may bring names in another order than it made them, so those below the newest that are not yet known are kept.
+    newest_taken: Option<u64>,
+    skipped: HashSet<LinkId>,
+}
+
+impl Session {
+    pub(super) fn new(now: Duration, dialled: bool, key: Fingerprint, time_out: Duration) -> Self {
+        Self {
+            dialled,
+            key,
+            since: now,
+            up_at: now,
+            links: HashMap::new(),
+            peer: None,
+            time_out,
+            heard: now,
+            // Until the greeting the time-out alone counts.
+            next_ping: now + time_out,
+            pings: 0,
+            next_request: 0,
+            waiting: HashSet::new(),
+            standing: HashSet::new(),
+            serving: HashSet::new(),
+            newest_served: None,
+            next_link: 0,
+            newest_taken: None,
+            skipped: HashSet::new(),
+        }
+    }
+
+    pub(super) fn up(&mut self, now: Duration, hello: Hello, time_out: Duration) {
+        self.peer = Some(hello);
+        self.up_at = now;
+        self.heard = now;
+        self.next_ping = now + time_out / 4;
+    }
+
+    pub(super) fn peer(&self) -> Option<&Hello> {
+        self.peer.as_ref()
+    }
+
+    pub(super) fn timeout(&self) -> Duration {
+        self.next_ping.min(self.heard + self.time_out)
+    }
+
+    /// The ping that is due; none if the peer has been silent for too long.
+    pub(super) fn tick(&mut self, now: Duration) -> Option<Control> {
+        if now >= self.heard + self.time_out {
+            return None;
+        }
+        self.next_ping = now + self.time_out / 4;
+        self.pings += 1;
+        Some(Control::Ping(self.pings))
+    }
+
+    pub(super) fn pong(&mut self, now: Duration, number: u64) {
+        if number <= self.pings {
+            self.heard = now;
+        }
+    }
+
+    pub(super) fn ask(&mut self) -> RequestId {
+        let request = RequestId(self.next_request);
+        self.next_request += 1;
+        self.waiting.insert(request);
+        request
+    }
+
+    pub(super) fn answered(&mut self, request: RequestId, answer: &Answer) -> Result<(), &'static str> {
+        if !self.waiting.contains(&request) {
+            return Err("an answer to nothing that was asked");
+        }
+        match answer {
+            Answer::Listing { last: false, .. } => return Ok(()),
+            Answer::Started(_) => drop(self.standing.insert(request)),
+            _ => {}
+        }
+        self.waiting.remove(&request);
+        Ok(())
+    }
+
+    pub(super) fn exited(&mut self, request: RequestId) -> Result<(), &'static str> {
+        if self.standing.remove(&request) { Ok(()) } else { Err("the end of something that was not started") }
+    }
+
+    pub(super) fn asked(&mut self, request: RequestId) -> Result<(), &'static str> {
+        if self.newest_served.is_some_and(|newest| request <= newest) {
+            return Err("a request with a number that was used before");
+        }
+        if self.serving.len() >= MAX_REQUESTS {
+            return Err("too many requests at once");
+        }
+        self.newest_served = Some(request);
+        self.serving.insert(request);
+        Ok(())
+    }
+
+    pub(super) fn served(&mut self, request: RequestId) {
+        self.serving.remove(&request);
+    }
+
+    /// Who dialled has the even names.
+    pub(super) fn new_link(&mut self) -> Option<LinkId> {
+        if self.links.len() >= MAX_LINKS {
+            return None;
+        }
+        let id = LinkId(self.next_link * 2 + u64::from(!self.dialled));
+        self.next_link += 1;
+        Some(id)
+    }
+
+    pub(super) fn take_link(&mut self, id: LinkId) -> Result<(), &'static str> {
+        if (id.0 % 2 == 0) == self.dialled {
+            return Err("a link named by the wrong side");
+        }
+        if self.links.len() >= MAX_LINKS {
+            return Err("too many links");
+        }
+        let first = self.newest_taken.map_or(id.0 % 2, |newest| newest + 2);
+        if id.0 < first {
+            return if self.skipped.remove(&id) { Ok(()) } else { Err("a link that was named before") };
+        }
+        if (id.0 - first) / 2 > (MAX_LINKS - self.skipped.len().min(MAX_LINKS)) as u64 {
+            return Err("a link named too far ahead");
+        }
+        self.skipped.extend((first..id.0).step_by(2).map(LinkId));
+        self.newest_taken = Some(id.0);
+        Ok(())
+    }
+
+    /// Whether this link is still to be named: by the peer, for our own are known from the start.
+    pub(super) fn is_to_come(&self, id: LinkId) -> bool {
+        let theirs = (id.0 % 2 == 0) != self.dialled;
+        theirs && (self.newest_taken.is_none_or(|newest| id.0 > newest) || self.skipped.contains(&id))
+    }
+}
