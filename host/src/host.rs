@@ -1,8 +1,8 @@
 //! The host: what all places of one process share.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use tokio::runtime::Handle;
 
@@ -10,6 +10,7 @@ use crate::channel::Channel;
 use crate::config::{Output, PlaceConfig};
 use crate::engine::{self, Cache, CacheError, EngineConfig, EngineError, Inspection, LoadError, Module, Modules, Tiers};
 use crate::id::{NodeId, PlaceId};
+use crate::node::{CreateOptions, Network, Node, NodeError, Order, SpawnOptions};
 use crate::place::{self, LookupError, Owner, Place, PlaceInfo, Registry, Request, SpawnError};
 
 /// Runs places. Clones are the same host; when the last one and the last place are gone, so is it.
@@ -34,6 +35,10 @@ pub struct Host(Arc<Shared>);
 
 pub(crate) struct Shared {
     pub(crate) node: NodeId,
+    /// What it calls itself to other nodes.
+    pub(crate) name: String,
+    /// What connects it with them, once it does.
+    pub(crate) network: OnceLock<Arc<dyn Network>>,
     pub(crate) tiers: Tiers,
     pub(crate) modules: Modules,
     /// Folders, beside that of its own module, from which a place may start modules.
@@ -103,6 +108,45 @@ impl Host {
         place::spawn(&self.0, Request { module: module.clone(), start: start.into(), config, owner, name: None })
     }
 
+    /// Starts a place on a node, with a name if it shall have one. It lives until it ends by itself or is killed; and unless it is
+    /// detached, until [`Self::shut_down`] is called here.
+    ///
+    /// # Errors
+    /// [`SpawnError`]; those of other nodes say that they are.
+    pub async fn spawn_at(
+        &self,
+        node: &Node,
+        module: &Module,
+        start: &str,
+        config: PlaceConfig,
+        options: SpawnOptions,
+    ) -> Result<(Place, Channel), SpawnError> {
+        let SpawnOptions { name, detached } = options;
+        let owner = Arc::clone(&self.0.top);
+        node.spawn(Order { module: module.clone(), start: start.into(), config, name, detached, owner, explicit_grants: true }).await
+    }
+
+    /// This host, as a node.
+    pub fn this_node(&self) -> Node {
+        Node::here(&self.0)
+    }
+
+    /// The node that listens at an address.
+    ///
+    /// # Errors
+    /// [`NodeError`]: nobody answers there, it refuses us, or this host has no network.
+    pub async fn connect(&self, address: &str) -> Result<Node, NodeError> {
+        self.0.network()?.connect(address).await
+    }
+
+    /// A node that is launched on a machine by ssh, and ends with this one. What its places print goes to `stdout` and `stderr`.
+    ///
+    /// # Errors
+    /// [`NodeError`]: it cannot be launched, or this host has no network.
+    pub async fn create(&self, machine: &str, options: CreateOptions, stdout: Output, stderr: Output) -> Result<Node, NodeError> {
+        self.0.network()?.create(machine, options, stdout, stderr).await
+    }
+
     /// The living places, the oldest first.
     pub fn list(&self) -> Vec<PlaceInfo> {
         self.0.registry.list()
@@ -146,6 +190,7 @@ impl Host {
 /// Configures a [`Host`].
 #[derive(Clone, Debug)]
 pub struct HostBuilder {
+    name: Option<String>,
     max_places: Option<u32>,
     preempt: bool,
     fuel: bool,
@@ -158,11 +203,18 @@ pub struct HostBuilder {
 impl Default for HostBuilder {
     fn default() -> Self {
         let (stdout, stderr) = (Output::new(std::io::stdout()), Output::new(std::io::stderr()));
-        Self { max_places: None, preempt: true, fuel: false, cache: None, module_dirs: Vec::new(), stdout, stderr }
+        Self { name: None, max_places: None, preempt: true, fuel: false, cache: None, module_dirs: Vec::new(), stdout, stderr }
     }
 }
 
 impl HostBuilder {
+    /// What this host calls itself as a node; by default, its id.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
     /// How many places there may be at once; by default, what the machine's limit of memory maps suffices for, at most 12,288.
     /// Beyond that number a place can have at most 64 MiB of memory.
     #[must_use]
@@ -217,8 +269,11 @@ impl HostBuilder {
         let tiers = Tiers::new(EngineConfig { max_places, preempt: self.preempt, fuel: self.fuel })?;
         let engine = &tiers.first().engine;
         let cache = self.cache.map(|folder| Cache::open(&folder, engine)).transpose()?;
+        let node = NodeId::random();
         Ok(Host(Arc::new(Shared {
-            node: NodeId::random(),
+            node,
+            name: self.name.unwrap_or_else(|| node.to_string()),
+            network: OnceLock::new(),
             modules: Modules::new(engine.clone(), Arc::clone(&tiers.first().linker), cache),
             module_dirs: self.module_dirs,
             max_places,

@@ -169,6 +169,7 @@ fn narrow(had: &config::Grants, wanted: Grants) -> Result<config::Grants, Error>
         dirs: wanted.dirs.into_iter().map(dir).collect::<Result<_, _>>()?,
         env: wanted.env.into_iter().map(variable).collect::<Result<_, _>>()?,
         network: wanted.network,
+        nodes: had.nodes,
     })
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::stats::{Activity, Stats};
 use super::{Life, Owner, Place, SpawnError};
 use crate::channel::{Bounds, Channel, Feed, Message, OverBudget, PutError};
-use crate::id::PlaceId;
+use crate::id::{NodeId, PlaceId};
 
 /// The longest name, in bytes.
 const LONGEST_NAME: usize = 255;
@@ -58,6 +58,12 @@ pub enum LookupError {
     NoPlace {
         /// As it was asked for.
         id: PlaceId,
+    },
+    /// The place is of a node that is not connected now.
+    #[error("no node {id} is connected: it was never known here, or that life of it is over")]
+    NoNode {
+        /// The node's.
+        id: NodeId,
     },
     /// The place does not read the channels of those who come.
     #[error("the place named `{name}` has too many unread messages to take another client")]
