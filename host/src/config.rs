@@ -69,6 +69,8 @@ pub struct Grants {
     pub env: Vec<(String, String)>,
     /// TCP, UDP and name look-up.
     pub network: bool,
+    /// Connecting to other nodes, and creating them.
+    pub nodes: bool,
 }
 
 /// A directory that a place may use.

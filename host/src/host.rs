@@ -1,16 +1,17 @@
 //! The host: what all places of one process share.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use tokio::runtime::Handle;
 
 use crate::channel::Channel;
-use crate::config::PlaceConfig;
+use crate::config::{Output, PlaceConfig};
 use crate::engine::{self, Cache, CacheError, EngineConfig, EngineError, Inspection, LoadError, Module, Modules, Tiers};
-use crate::id::NodeId;
-use crate::place::{self, Family, Place, Request, SpawnError};
+use crate::id::{NodeId, PlaceId};
+use crate::node::{CreateOptions, Network, Node, NodeError, Order, SpawnOptions};
+use crate::place::{self, LookupError, Owner, Place, PlaceInfo, Registry, Request, SpawnError};
 
 /// Runs places. Clones are the same host; when the last one and the last place are gone, so is it.
 ///
@@ -34,6 +35,10 @@ pub struct Host(Arc<Shared>);
 
 pub(crate) struct Shared {
     pub(crate) node: NodeId,
+    /// What it calls itself to other nodes.
+    pub(crate) name: String,
+    /// What connects it with them, once it does.
+    pub(crate) network: OnceLock<Arc<dyn Network>>,
     pub(crate) tiers: Tiers,
     pub(crate) modules: Modules,
     /// Folders, beside that of its own module, from which a place may start modules.
@@ -43,8 +48,12 @@ pub(crate) struct Shared {
     pub(crate) preempt: bool,
     pub(crate) fuel: bool,
     pub(crate) runtime: Handle,
-    /// The places that the embedder started.
-    pub(crate) top: Family,
+    /// Owns the places that the embedder started, and those that are detached.
+    pub(crate) top: Arc<Owner>,
+    pub(crate) registry: Registry,
+    /// Where the output of detached places goes.
+    pub(crate) stdout: Output,
+    pub(crate) stderr: Output,
     seq: AtomicU64,
 }
 
@@ -57,7 +66,7 @@ impl Shared {
 impl Host {
     /// A host to be configured.
     pub fn builder() -> HostBuilder {
-        HostBuilder { max_places: None, preempt: true, fuel: false, cache: None, module_dirs: Vec::new() }
+        HostBuilder::default()
     }
 
     /// Names this life of the host.
@@ -95,7 +104,71 @@ impl Host {
     /// # Errors
     /// [`SpawnError`]: no such start function, or no room.
     pub fn spawn(&self, module: &Module, start: &str, config: PlaceConfig) -> Result<(Place, Channel), SpawnError> {
-        place::spawn(&self.0, Request { module, start, config, parent: None })
+        let owner = Arc::clone(&self.0.top);
+        place::spawn(&self.0, Request { module: module.clone(), start: start.into(), config, owner, name: None })
+    }
+
+    /// Starts a place on a node, with a name if it shall have one. It lives until it ends by itself or is killed; and unless it is
+    /// detached, until [`Self::shut_down`] is called here.
+    ///
+    /// # Errors
+    /// [`SpawnError`]; those of other nodes say that they are.
+    pub async fn spawn_at(
+        &self,
+        node: &Node,
+        module: &Module,
+        start: &str,
+        config: PlaceConfig,
+        options: SpawnOptions,
+    ) -> Result<(Place, Channel), SpawnError> {
+        let SpawnOptions { name, detached } = options;
+        let owner = Arc::clone(&self.0.top);
+        node.spawn(Order { module: module.clone(), start: start.into(), config, name, detached, owner, explicit_grants: true }).await
+    }
+
+    /// This host, as a node.
+    pub fn this_node(&self) -> Node {
+        Node::here(&self.0)
+    }
+
+    /// The node that listens at an address.
+    ///
+    /// # Errors
+    /// [`NodeError`]: nobody answers there, it refuses us, or this host has no network.
+    pub async fn connect(&self, address: &str) -> Result<Node, NodeError> {
+        self.0.network()?.connect(address).await
+    }
+
+    /// A node that is launched on a machine by ssh, and ends with this one. What its places print goes to `stdout` and `stderr`.
+    ///
+    /// # Errors
+    /// [`NodeError`]: it cannot be launched, or this host has no network.
+    pub async fn create(&self, machine: &str, options: CreateOptions, stdout: Output, stderr: Output) -> Result<Node, NodeError> {
+        self.0.network()?.create(machine, options, stdout, stderr).await
+    }
+
+    /// The living places, the oldest first.
+    pub fn list(&self) -> Vec<PlaceInfo> {
+        self.0.registry.list()
+    }
+
+    /// The living place of this id.
+    pub fn find(&self, id: PlaceId) -> Option<Place> {
+        self.0.registry.find(id)
+    }
+
+    /// The living place of this name.
+    pub fn find_named(&self, name: &str) -> Option<Place> {
+        self.0.registry.find_named(name)
+    }
+
+    /// A channel to the place of this name: one end of a new one, whose other end the place gets as a message on the channel that it
+    /// was started with. It never waits.
+    ///
+    /// # Errors
+    /// [`LookupError`]: there is no such place, or it cannot take another client.
+    pub fn lookup(&self, name: &str) -> Result<Channel, LookupError> {
+        self.0.registry.connect(name)
     }
 
     /// How many places there are now.
@@ -110,21 +183,38 @@ impl Host {
 
     /// Ends all places, and starts no more.
     pub fn shut_down(&self) {
-        self.0.top.kill_children();
+        self.0.top.end();
     }
 }
 
 /// Configures a [`Host`].
 #[derive(Clone, Debug)]
 pub struct HostBuilder {
+    name: Option<String>,
     max_places: Option<u32>,
     preempt: bool,
     fuel: bool,
     cache: Option<PathBuf>,
     module_dirs: Vec<PathBuf>,
+    stdout: Output,
+    stderr: Output,
+}
+
+impl Default for HostBuilder {
+    fn default() -> Self {
+        let (stdout, stderr) = (Output::new(std::io::stdout()), Output::new(std::io::stderr()));
+        Self { name: None, max_places: None, preempt: true, fuel: false, cache: None, module_dirs: Vec::new(), stdout, stderr }
+    }
 }
 
 impl HostBuilder {
+    /// What this host calls itself as a node; by default, its id.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
     /// How many places there may be at once; by default, what the machine's limit of memory maps suffices for, at most 12,288.
     /// Beyond that number a place can have at most 64 MiB of memory.
     #[must_use]
@@ -162,6 +252,13 @@ impl HostBuilder {
         self
     }
 
+    /// Where the output of detached places goes, which outlive who started them; by default to that of the process.
+    #[must_use]
+    pub fn output(mut self, stdout: Output, stderr: Output) -> Self {
+        (self.stdout, self.stderr) = (stdout, stderr);
+        self
+    }
+
     /// The host. Its places run on the tokio runtime that this is called in.
     ///
     /// # Errors
@@ -172,8 +269,11 @@ impl HostBuilder {
         let tiers = Tiers::new(EngineConfig { max_places, preempt: self.preempt, fuel: self.fuel })?;
         let engine = &tiers.first().engine;
         let cache = self.cache.map(|folder| Cache::open(&folder, engine)).transpose()?;
+        let node = NodeId::random();
         Ok(Host(Arc::new(Shared {
-            node: NodeId::random(),
+            node,
+            name: self.name.unwrap_or_else(|| node.to_string()),
+            network: OnceLock::new(),
             modules: Modules::new(engine.clone(), Arc::clone(&tiers.first().linker), cache),
             module_dirs: self.module_dirs,
             max_places,
@@ -181,7 +281,10 @@ impl HostBuilder {
             preempt: self.preempt,
             fuel: self.fuel,
             runtime,
-            top: Family::default(),
+            top: Owner::host(),
+            registry: Registry::default(),
+            stdout: self.stdout,
+            stderr: self.stderr,
             seq: AtomicU64::new(1),
             tiers,
         })))

@@ -15,6 +15,7 @@ mod id;
 mod imports;
 pub mod json;
 pub mod machine;
+mod node;
 mod place;
 
 pub use channel::{Blob, Bounds, Channel, Message};
@@ -23,4 +24,5 @@ pub use engine::{CacheError, DENSE_MEMORY, EngineError, LoadError, MAX_MODULE, M
 pub use engine::{Import, Inspection, Kind, StartFunction};
 pub use host::{BuildError, Host, HostBuilder};
 pub use id::{Digest, NodeId, PlaceId};
-pub use place::{ExitReason, Exiting, Place, SpawnError};
+pub use node::{CreateOptions, Node, NodeError, SpawnOptions};
+pub use place::{Activity, ExitReason, Exiting, LookupError, Place, PlaceInfo, SpawnError};

@@ -1,39 +1,55 @@
 //! Places: isolated units, each one component instance with its store, its channel and one task.
 //!
-//! [`Place`] is the handle its parent has; [`State`] is what the host keeps in its store. A place ends when its start function
-//! returns or traps, or when its task is dropped, wherever it waits: that is `kill`, and it always works. Whatever a place held
-//! is gone before its exit reason is told.
+//! [`Place`] is a handle to a place, here or elsewhere; [`State`] is what the host keeps in the store of one that is here. A place
+//! ends when its start function returns or traps, or when its task is dropped, wherever it waits: that is `kill`, and it always
+//! works. Whatever a place held is gone before its exit reason is told.
 
 mod exit;
 mod family;
 mod output;
+mod owner;
+mod registry;
+mod remote;
 mod spawn;
 mod state;
+mod stats;
 
+use std::fmt;
 use std::sync::Arc;
 
-pub(crate) use exit::Exit;
+use exit::Exit;
 pub use exit::{ExitReason, Exiting};
 pub(crate) use family::Family;
+pub(crate) use owner::Owner;
+pub(crate) use registry::Registry;
+pub use registry::{LookupError, PlaceInfo};
+#[expect(unused_imports, reason = "the network uses it")]
+pub(crate) use remote::Teller;
 pub use spawn::SpawnError;
 pub(crate) use spawn::{LONGEST, Request, spawn};
 pub(crate) use state::{ExitCall, MAX_HANDLES, State};
+pub use stats::Activity;
 
-use crate::channel::Account;
 use crate::id::PlaceId;
 
-/// A handle to a place. Clones are handles to the same place; dropping them does not end it.
+/// A handle to a place, of this host or of another. Clones are handles to the same place; dropping them does not end it.
 #[derive(Clone, Debug)]
 pub struct Place(Arc<Life>);
 
-#[derive(Debug)]
+/// What all who know of a place share, wherever it runs.
 pub(crate) struct Life {
     id: PlaceId,
     start: String,
     exit: Exit,
-    family: Family,
-    /// What it keeps in the host's memory.
-    account: Arc<Account>,
+    ender: Ender,
+}
+
+/// What ends a place.
+enum Ender {
+    /// One of this host; it owns the places that it starts.
+    Here(Arc<Owner>),
+    /// One elsewhere: this asks for its end.
+    Elsewhere(Box<dyn Fn() + Send + Sync>),
 }
 
 impl Place {
@@ -61,17 +77,21 @@ impl Place {
     /// Ends it, whatever it is doing, and waits until that is so. One that ended before keeps its reason. Without preemption
     /// ([`crate::HostBuilder::preempt`]) a place that computes ends at its next call into the host.
     pub async fn kill(&self) {
-        self.0.family.kill();
+        self.kill_soon();
         self.wait().await;
     }
 
     /// As [`Self::kill`], without waiting.
     pub fn kill_soon(&self) {
-        self.0.family.kill();
+        self.0.end(ExitReason::Killed);
     }
 }
 
 impl Life {
+    fn new(id: PlaceId, start: String, ender: Ender) -> Self {
+        Self { id, start, exit: Exit::default(), ender }
+    }
+
     pub(crate) fn id(&self) -> PlaceId {
         self.id
     }
@@ -80,7 +100,59 @@ impl Life {
         &self.start
     }
 
-    pub(crate) fn account(&self) -> &Arc<Account> {
-        &self.account
+    /// Ends it for this reason, unless it ends for another before. A place elsewhere is killed.
+    fn end(&self, reason: ExitReason) {
+        match &self.ender {
+            Ender::Here(owner) => owner.family.stop(reason),
+            Ender::Elsewhere(kill) => kill(),
+        }
+    }
+
+    /// Names the task of a place that is here.
+    fn set_stop(&self, stop: family::Stop) {
+        if let Ender::Here(owner) = &self.ender {
+            owner.family.set_stop(stop);
+        }
+    }
+
+    /// Links it with another place: each dies when the other goes wrong, and at once if that has happened.
+    pub(crate) fn link(self: &Arc<Self>, other: &Place) {
+        let Place(other) = other;
+        // First here, so that the end of the other one finds both sides or neither.
+        let ours = self.exit.link(other);
+        if let Some(theirs) = other.exit.link(self) {
+            self.exit.unlink(other.id);
+            self.die_of(other.id, &theirs);
+        }
+        if let Some(ours) = ours {
+            other.exit.unlink(self.id);
+            other.die_of(self.id, &ours);
+        }
+    }
+
+    /// Undoes [`Self::link`], whichever handle to the other place it was done with.
+    pub(crate) fn unlink(&self, other: &Place) {
+        let linked = self.exit.unlink(other.id());
+        linked.iter().chain([&other.0]).for_each(|other| drop(other.exit.unlink(self.id)));
+    }
+
+    /// Tells its end to who waits, and ends who is linked to it if it went wrong.
+    fn tell(&self, reason: ExitReason) {
+        for linked in self.exit.tell(reason.clone()) {
+            linked.exit.unlink(self.id);
+            linked.die_of(self.id, &reason);
+        }
+    }
+
+    fn die_of(&self, other: PlaceId, reason: &ExitReason) {
+        if !reason.is_success() {
+            self.end(reason.through_a_link(other));
+        }
+    }
+}
+
+impl fmt::Debug for Life {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Life").field("id", &self.id).field("start", &self.start).finish_non_exhaustive()
     }
 }

@@ -13,6 +13,8 @@ impl ExitCode {
     pub(crate) const FAILED: Self = Self(1);
     /// The command line makes no sense. The number is clap's.
     pub(crate) const USAGE: Self = Self(2);
+    /// The node that the place ran on was lost: EX_UNAVAILABLE of BSD's sysexits.
+    pub(crate) const UNAVAILABLE: Self = Self(69);
     /// The place went over its memory, deadline or fuel.
     pub(crate) const LIMIT: Self = Self(124);
     /// placehost itself could not: a bad module, bad input, no room.
@@ -21,7 +23,7 @@ impl ExitCode {
     pub(crate) const INTERRUPTED: Self = Self(130);
     /// The place trapped: 128 and the number of SIGABRT, as a native program that panics so.
     pub(crate) const TRAPPED: Self = Self(134);
-    /// The place was killed: 128 and the number of SIGKILL.
+    /// The place was killed, by somebody or by a link: 128 and the number of SIGKILL.
     pub(crate) const KILLED: Self = Self(137);
     /// Nobody reads standard output any more: 128 and the number of SIGPIPE.
     pub(crate) const CLOSED: Self = Self(141);
@@ -35,11 +37,12 @@ Exit codes:
     0  the start function returned
     1  the start function returned an error
     2  the command line is wrong
+   69  the node it ran on was lost
   124  a limit was reached: memory, deadline or fuel
   125  placehost could not run it: a bad module, bad input, no room
   130  Ctrl-C
   134  the place trapped: it panicked, or did what WebAssembly forbids
-  137  the place was killed
+  137  the place was killed, or went with one that it was linked to
   141  nobody reads standard output any more
   143  SIGTERM";
 
@@ -49,7 +52,8 @@ Exit codes:
             ExitReason::Returned => Self::SUCCESS,
             ExitReason::Exited(code) => Self(*code),
             ExitReason::Trapped { .. } => Self::TRAPPED,
-            ExitReason::Killed => Self::KILLED,
+            ExitReason::Killed | ExitReason::Linked(_) => Self::KILLED,
+            ExitReason::NodeLost => Self::UNAVAILABLE,
             ExitReason::Limit(_) => Self::LIMIT,
             _ => Self::FAILED,
         }
@@ -72,6 +76,7 @@ mod tests {
             ExitCode::SUCCESS,
             ExitCode::FAILED,
             ExitCode::USAGE,
+            ExitCode::UNAVAILABLE,
             ExitCode::LIMIT,
             ExitCode::CANNOT,
             ExitCode::INTERRUPTED,

@@ -65,6 +65,10 @@ pub(crate) struct Args {
     #[arg(long)]
     net: bool,
 
+    /// Grant connecting to other nodes and creating them.
+    #[arg(long)]
+    allow_nodes: bool,
+
     /// Limit the memory of each place [default: 64MiB].
     #[arg(long, value_name = "SIZE", value_parser = parse::size)]
     memory: Option<u64>,

@@ -35,8 +35,8 @@ pub struct Module(Arc<Inner>);
 
 struct Inner {
     digest: Digest,
-    /// The folder that paths in its `spawn` calls start from; absent for a module that was not read from a file.
-    folder: Option<PathBuf>,
+    /// Where it was read from; paths in its `spawn` calls start from that folder. Absent for a module that came as bytes.
+    file: Option<PathBuf>,
     compiled: Arc<Compiled>,
 }
 
@@ -173,8 +173,19 @@ impl Module {
         Ok(second.get_or_init(|| runnable))
     }
 
+    /// The file that it was read from. It may have changed since.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.0.file.as_deref()
+    }
+
     pub(crate) fn folder(&self) -> Option<&Path> {
-        self.0.folder.as_deref()
+        self.file()?.parent()
+    }
+
+    /// What people call it: the name of its file, or its digest.
+    pub(crate) fn label(&self) -> String {
+        let name = self.file().and_then(Path::file_name);
+        name.map_or_else(|| self.digest().to_string(), |name| name.to_string_lossy().into_owned())
     }
 }
 
@@ -224,14 +235,13 @@ impl Modules {
         }
         let file = path.to_owned();
         let bytes = off_thread(move || read(&file)).await??;
-        let folder = fs::canonicalize(path).ok().and_then(|path| path.parent().map(Path::to_owned));
-        let module = self.load_bytes(bytes, folder).await?;
+        let module = self.load_bytes(bytes, fs::canonicalize(path).ok()).await?;
         self.files.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), (stamp, module.clone()));
         Ok(module)
     }
 
     /// Loads a module from its bytes.
-    pub(crate) async fn load_bytes(&self, bytes: Vec<u8>, folder: Option<PathBuf>) -> Result<Module, LoadError> {
+    pub(crate) async fn load_bytes(&self, bytes: Vec<u8>, file: Option<PathBuf>) -> Result<Module, LoadError> {
         check_kind(&bytes)?;
         let digest = Digest::of(&bytes);
         let slot = Arc::clone(self.compiled.lock().unwrap_or_else(PoisonError::into_inner).entry(digest).or_default());
@@ -243,7 +253,7 @@ impl Modules {
                 return Err(error);
             }
         };
-        Ok(Module(Arc::new(Inner { digest, folder, compiled: Arc::clone(compiled) })))
+        Ok(Module(Arc::new(Inner { digest, file, compiled: Arc::clone(compiled) })))
     }
 
     async fn compile(&self, bytes: Vec<u8>, digest: Digest) -> Result<Arc<Compiled>, LoadError> {

@@ -8,7 +8,7 @@ use wasmtime_wasi::async_trait;
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 
 use crate::bindings::places::core::channels::{self, Bounds, Error, Host, HostBlob, HostChannel};
-use crate::channel::{self, Accept, Blob, Channel, GetError, Message, Taken};
+use crate::channel::{self, Accept, Blob, Channel, GetError, Message, PutError, Taken};
 use crate::place::State;
 
 type Fallible<T> = wasmtime::Result<Result<T, Error>>;
@@ -17,7 +17,7 @@ impl Host for State {}
 
 impl HostChannel for State {
     fn pair(&mut self, bounds: Bounds) -> Fallible<(Resource<Channel>, Resource<Channel>)> {
-        let (one, other) = match Channel::pair_on(bounds.into(), self.life.account()) {
+        let (one, other) = match Channel::pair_on(bounds.into(), &self.owner.account) {
             Ok(ends) => ends,
             Err(error) => return Ok(Err(error.into())),
         };
@@ -25,60 +25,73 @@ impl HostChannel for State {
     }
 
     async fn put(&mut self, end: Resource<Channel>, data: Vec<u8>) -> Fallible<()> {
-        Ok(self.table.get(&end)?.put(data).await.map_err(Error::from))
+        let result = self.table.get(&end)?.put(data).await;
+        Ok(self.put_some(1, result))
     }
 
     async fn get(&mut self, end: Resource<Channel>) -> Fallible<Vec<u8>> {
-        Ok(plain(self.table.get(&end)?.take(Accept::Plain).await))
+        let taken = self.table.get(&end)?.take(Accept::Plain).await;
+        Ok(self.got_plain(taken))
     }
 
     async fn put_get(&mut self, end: Resource<Channel>, data: Vec<u8>) -> Fallible<Vec<u8>> {
-        let end = self.table.get(&end)?;
-        if let Err(error) = end.put(data).await {
+        let channel = self.table.get(&end)?;
+        if let Err(error) = channel.put(data).await {
             return Ok(Err(error.into()));
         }
-        Ok(plain(end.take(Accept::Plain).await))
+        self.stats.put(1);
+        let taken = channel.take(Accept::Plain).await;
+        Ok(self.got_plain(taken))
     }
 
     fn try_put(&mut self, end: Resource<Channel>, data: Vec<u8>) -> Fallible<()> {
-        Ok(self.table.get(&end)?.try_put(data).map_err(Error::from))
+        let result = self.table.get(&end)?.try_put(data);
+        Ok(self.put_some(1, result))
     }
 
     fn try_get(&mut self, end: Resource<Channel>) -> Fallible<Vec<u8>> {
-        Ok(self.table.get(&end)?.try_take(Accept::Plain).map_or(Err(Error::WouldBlock), plain))
+        let taken = self.table.get(&end)?.try_take(Accept::Plain);
+        Ok(taken.map_or(Err(Error::WouldBlock), |taken| self.got_plain(taken)))
     }
 
     async fn put_many(&mut self, end: Resource<Channel>, packed: Vec<u8>) -> Fallible<()> {
         let Some(messages) = unpack(&packed) else {
             return Ok(Err(Error::Invalid("the packed messages are cut short".into())));
         };
-        Ok(self.table.get(&end)?.put_many(messages).await.map_err(Error::from))
+        let count = messages.len();
+        let result = self.table.get(&end)?.put_many(messages).await;
+        Ok(self.put_some(count, result))
     }
 
     async fn get_many(&mut self, end: Resource<Channel>, max_bytes: u32) -> Fallible<Vec<u8>> {
         Ok(match self.table.get(&end)?.take_many(max_bytes as usize).await {
-            Ok(Some(messages)) => Ok(pack(&messages)),
+            Ok(Some(messages)) => {
+                self.stats.got(messages.len());
+                Ok(pack(&messages))
+            }
             Ok(None) => Err(Error::Attachments),
-            Err(closed) => Err(closed.into()),
+            Err(ended) => Err(ended.into()),
         })
     }
 
     async fn send(&mut self, end: Resource<Channel>, message: channels::Message) -> Fallible<()> {
         let message = lift(&mut self.table, message)?;
-        Ok(self.table.get(&end)?.put(message).await.map_err(Error::from))
+        let result = self.table.get(&end)?.put(message).await;
+        Ok(self.put_some(1, result))
     }
 
     async fn receive(&mut self, end: Resource<Channel>) -> Fallible<channels::Message> {
         match self.table.get(&end)?.get().await {
-            Ok(message) => Ok(Ok(lower(&mut self.table, message)?)),
-            Err(closed) => Ok(Err(closed.into())),
+            Ok(message) => Ok(Ok(self.got(message)?)),
+            Err(ended) => Ok(Err(ended.into())),
         }
     }
 
     fn try_receive(&mut self, end: Resource<Channel>) -> Fallible<channels::Message> {
         match self.table.get(&end)?.try_take(Accept::Any) {
-            Some(Taken::Message(message)) => Ok(Ok(lower(&mut self.table, message)?)),
-            Some(Taken::Attached | Taken::Ended(_)) => Ok(Err(Error::Closed)),
+            Some(Taken::Message(message)) => Ok(Ok(self.got(message)?)),
+            Some(Taken::Attached) => Ok(Err(Error::Attachments)),
+            Some(Taken::Ended(ending)) => Ok(Err(GetError::from(ending).into())),
             None => Ok(Err(Error::WouldBlock)),
         }
     }
@@ -111,7 +124,7 @@ impl HostChannel for State {
 
 impl HostBlob for State {
     fn create(&mut self, bytes: Vec<u8>) -> Fallible<Resource<Blob>> {
-        match Blob::on(self.life.account(), bytes) {
+        match Blob::on(&self.owner.account, bytes) {
             Ok(blob) => Ok(Ok(self.table.push(blob)?)),
             Err(error) => Ok(Err(error.into())),
         }
@@ -165,11 +178,33 @@ impl From<Bounds> for channel::Bounds {
     }
 }
 
-fn plain(taken: Taken) -> Result<Vec<u8>, Error> {
-    match taken {
-        Taken::Message(message) => Ok(message.data),
-        Taken::Attached => Err(Error::Attachments),
-        Taken::Ended(ending) => Err(GetError::from(ending).into()),
+impl State {
+    /// The outcome of putting messages, which are counted.
+    fn put_some(&self, messages: usize, result: Result<(), PutError>) -> Result<(), Error> {
+        result?;
+        self.stats.put(messages);
+        Ok(())
+    }
+
+    /// A message as bytes alone.
+    fn got_plain(&self, taken: Taken) -> Result<Vec<u8>, Error> {
+        match taken {
+            Taken::Message(message) => {
+                self.stats.got(1);
+                Ok(message.data)
+            }
+            Taken::Attached => Err(Error::Attachments),
+            Taken::Ended(ending) => Err(GetError::from(ending).into()),
+        }
+    }
+
+    /// A message for the guest, its ends and blobs put into the guest's table.
+    pub(super) fn got(&mut self, message: Message) -> wasmtime::Result<channels::Message> {
+        self.stats.got(1);
+        let (data, channels, blobs) = message.into_parts();
+        let channels = channels.into_iter().map(|end| self.table.push(end)).collect::<Result<_, _>>()?;
+        let blobs = blobs.into_iter().map(|blob| self.table.push(blob)).collect::<Result<_, _>>()?;
+        Ok(channels::Message { data, channels, blobs })
     }
 }
 
@@ -179,14 +214,6 @@ fn lift(table: &mut ResourceTable, message: channels::Message) -> wasmtime::Resu
     let channels = channels.into_iter().map(|end| table.delete(end)).collect::<Result<_, _>>()?;
     let blobs = blobs.into_iter().map(|blob| table.delete(blob)).collect::<Result<_, _>>()?;
     Ok(Message::with(data, channels, blobs))
-}
-
-/// A message for a guest, its ends and blobs put into the guest's table.
-pub(super) fn lower(table: &mut ResourceTable, message: Message) -> wasmtime::Result<channels::Message> {
-    let (data, channels, blobs) = message.into_parts();
-    let channels = channels.into_iter().map(|end| table.push(end)).collect::<Result<_, _>>()?;
-    let blobs = blobs.into_iter().map(|blob| table.push(blob)).collect::<Result<_, _>>()?;
-    Ok(channels::Message { data, channels, blobs })
 }
 
 /// The messages behind their lengths, or nothing where the last one is cut short.

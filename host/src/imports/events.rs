@@ -10,7 +10,6 @@ use wasmtime::component::Resource;
 use wasmtime_wasi::p2::DynPollable;
 use wasmtime_wasi::p2::bindings::io::poll::Host as _;
 
-use super::channels::lower;
 use crate::bindings::places::core::events::{Error, Event, Fired, Host};
 use crate::channel::{Accept, Channel, Message, Reading, Taken};
 use crate::place::{ExitReason, Exiting, LONGEST, Place, State};
@@ -33,7 +32,7 @@ impl Host for State {
         }
         let (index, ready) = wait(&sources, self.pollables(pollables, turn / (sources.len() + 1)), timer, turn).await?;
         let fired = match ready {
-            Ready::Message(message) => Fired::Message(lower(&mut self.table, message)?),
+            Ready::Message(message) => Fired::Message(self.got(message)?),
             Ready::Closed => Fired::Closed,
             Ready::Exit(reason) => Fired::Exit(reason.into()),
             Ready::After => Fired::After,

@@ -1,6 +1,7 @@
 //! `places`: starting a place with at most what its parent has.
 
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::component::Resource;
@@ -91,8 +92,8 @@ impl State {
             }
             None => None,
         };
-        let module = other.as_ref().unwrap_or(&self.module);
-        let request = Request { module, start, config, parent: Some(&self.life) };
+        let module = other.unwrap_or_else(|| self.module.clone());
+        let request = Request { module, start: start.into(), config, owner: Arc::clone(&self.owner), name: None };
         match place::spawn(&self.host, request) {
             // This place is being killed and has only not noticed yet. There is nothing it could do with an error.
             Err(SpawnError::Ending) => std::future::pending().await,
@@ -168,6 +169,7 @@ fn narrow(had: &config::Grants, wanted: Grants) -> Result<config::Grants, Error>
         dirs: wanted.dirs.into_iter().map(dir).collect::<Result<_, _>>()?,
         env: wanted.env.into_iter().map(variable).collect::<Result<_, _>>()?,
         network: wanted.network,
+        nodes: had.nodes,
     })
 }
 
@@ -180,6 +182,7 @@ impl From<SpawnError> for Error {
             SpawnError::TooManyPlaces { .. } | SpawnError::Memory { .. } | SpawnError::OverBudget(_) => Self::Limit(error.to_string()),
             SpawnError::NoFuel | SpawnError::NoPreemption | SpawnError::Ending => Self::Denied(error.to_string()),
             SpawnError::Setup(_) => Self::Denied(chain(&error)),
+            error => Self::Invalid(error.to_string()),
         }
     }
 }

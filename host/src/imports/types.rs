@@ -40,7 +40,8 @@ impl From<place::ExitReason> for ExitReason {
             place::ExitReason::Trapped { message, backtrace } => {
                 Self::Trapped(Trap { message: message.to_string(), backtrace: backtrace.to_string() })
             }
-            place::ExitReason::Killed => Self::Killed,
+            // Contract 0.1 has no words for what follows from other places and nodes.
+            place::ExitReason::Killed | place::ExitReason::NodeLost | place::ExitReason::Linked(_) => Self::Killed,
             place::ExitReason::Limit(which) => Self::Limit(which.to_string()),
         }
     }

@@ -5,7 +5,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use tokio::sync::oneshot;
@@ -13,7 +13,9 @@ use wasmtime::component::{InstancePre, Resource};
 use wasmtime::{Store, Trap, UpdateDeadline, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
-use super::{Exit, ExitCall, ExitReason, Family, Life, MAX_HANDLES, Place, State};
+use super::registry::{Entry, Name};
+use super::stats::Stats;
+use super::{Ender, ExitCall, ExitReason, Life, MAX_HANDLES, Owner, Place, State};
 use crate::channel::{Account, Channel, OverBudget};
 use crate::config::PlaceConfig;
 use crate::engine::{Module, NoRoom, Room, Start, kebab};
@@ -67,41 +69,82 @@ pub enum SpawnError {
     /// A directory that was granted cannot be opened, or the system has no thread left.
     #[error("cannot set the place up")]
     Setup(#[source] wasmtime::Error),
+    /// Another living place has that name.
+    #[error("the name `{name}` is taken by place {by}")]
+    NameTaken {
+        /// As it was asked for.
+        name: String,
+        /// Who has it.
+        by: PlaceId,
+    },
+    /// It cannot be a name.
+    #[error("`{}` is no name: it has 1 to 255 bytes, none of them of control characters", name.escape_debug())]
+    BadName {
+        /// As it was asked for.
+        name: String,
+    },
+    /// The node that it was to run on is lost.
+    #[error("the node is lost")]
+    NodeLost,
+    /// The node that it was to run on does not allow it; the text says why.
+    #[error("{0}")]
+    Refused(String),
+    /// The module is larger than the node that it was to run on takes.
+    #[error("the module has {size} bytes; the node takes {max}")]
+    TooLargeModule {
+        /// In bytes.
+        size: u64,
+        /// In bytes.
+        max: u64,
+    },
+    /// The node that it was to run on cannot use the module; the text says why.
+    #[error("{0}")]
+    BadModule(String),
+    /// A limit of the node that it was to run on is reached; the text says which.
+    #[error("{0}")]
+    Limit(String),
 }
 
 /// What is to be started, and for whom.
-pub(crate) struct Request<'a> {
-    pub(crate) module: &'a Module,
-    pub(crate) start: &'a str,
+pub(crate) struct Request {
+    pub(crate) module: Module,
+    pub(crate) start: String,
     pub(crate) config: PlaceConfig,
-    /// The place that asks; absent for the embedder.
-    pub(crate) parent: Option<&'a Arc<Life>>,
+    /// Who ends it by ending.
+    pub(crate) owner: Arc<Owner>,
+    /// By which others find it.
+    pub(crate) name: Option<String>,
 }
 
 /// Starts a place; it runs as soon as a thread is free.
-pub(crate) fn spawn(host: &Arc<Shared>, request: Request<'_>) -> Result<(Place, Channel), SpawnError> {
-    let Request { module, start: name, config, parent } = request;
+pub(crate) fn spawn(host: &Arc<Shared>, request: Request) -> Result<(Place, Channel), SpawnError> {
+    let Request { module, start: name, config, owner, name: known_as } = request;
     check_limits(host, &config)?;
     let room = host.tiers.take().map_err(|error| match error {
         NoRoom::Full => SpawnError::TooManyPlaces { max: host.max_places },
         NoRoom::Engine(error) => SpawnError::Setup(error.into()),
     })?;
     let runnable = module.runnable(&host.tiers, room.rank).map_err(SpawnError::Setup)?;
-    let start = runnable.start(name).ok_or_else(|| no_start(module, name))?;
+    let start = runnable.start(&name).ok_or_else(|| no_start(&module, &name))?;
     let pre = runnable.pre.clone();
 
     let id = PlaceId { node: host.node, seq: host.next_seq() };
-    let account = Account::new(config.limits.memory);
-    let life = Arc::new(Life { id, start: kebab(name), exit: Exit::default(), family: Family::default(), account });
-    let bounds = config.bounds;
-    let state = State::new(Arc::clone(host), Arc::clone(&life), module.clone(), config).map_err(SpawnError::Setup)?;
-    let (ours, theirs) = Channel::pair_on(bounds, &life.account)?;
+    let own = Owner::new(Account::new(config.limits.memory));
+    let life = Arc::new(Life::new(id, kebab(&name), Ender::Here(Arc::clone(&own))));
+    let (bounds, since) = (config.bounds, Instant::now());
+    let (ours, theirs) = Channel::pair_on(bounds, &own.account)?;
+    let stats = Arc::new(Stats::default());
+    let name = known_as.map(|name| Name::new(name, &ours)).transpose()?;
+    let parts = (Arc::clone(&life), Arc::clone(&own), Arc::clone(&stats));
+    let entry = Entry { life: Arc::clone(&life), owner: own, stats, module: module.label(), since, bounds, name };
+    let state = State::new(Arc::clone(host), parts, module, config).map_err(SpawnError::Setup)?;
 
-    let siblings = parent.map_or(&host.top, |parent| &parent.family);
-    if !siblings.adopt(&life) {
+    host.registry.add(entry)?;
+    // From here on dropping this undoes everything.
+    let finish = Finish { host: Arc::clone(host), life: Arc::clone(&life), owner: Arc::clone(&owner), room: Some(room), reason: None };
+    if !owner.family.adopt(&life) {
         return Err(SpawnError::Ending);
     }
-    let finish = Finish { host: Arc::clone(host), life: Arc::clone(&life), parent: parent.cloned(), room: Some(room), reason: None };
     // One value with `finish` in the last place: it is dropped last even if the task never gets to run.
     let parts = (run(pre, state, start, theirs), finish);
     let task = async move {
@@ -109,7 +152,7 @@ pub(crate) fn spawn(host: &Arc<Shared>, request: Request<'_>) -> Result<(Place, 
         finish.reason = Some(run.await);
     };
     let stop = launch(host, task)?;
-    life.family.set_stop(stop);
+    life.set_stop(stop);
     Ok((Place(life), ours))
 }
 
@@ -156,10 +199,12 @@ fn launch(host: &Shared, task: impl Future<Output = ()> + Send + 'static) -> Res
 /// Runs a place to its end; when it returns, all the place held is gone.
 async fn run(pre: InstancePre<State>, state: State, start: Start, channel: Channel) -> ExitReason {
     let deadline = state.config.limits.deadline;
+    let stats = Arc::clone(&state.stats);
     let mut store = Store::new(pre.engine(), state);
+    let call = stats.watch(call(&pre, &mut store, start, channel));
     let result = match deadline {
-        None => call(&pre, &mut store, start, channel).await,
-        Some(time) => match tokio::time::timeout(time, call(&pre, &mut store, start, channel)).await {
+        None => call.await,
+        Some(time) => match tokio::time::timeout(time, call).await {
             Ok(result) => result,
             Err(_) => return ExitReason::Limit(format!("its deadline of {time:?}").into()),
         },
@@ -179,7 +224,10 @@ async fn call(pre: &InstancePre<State>, store: &mut Store<State>, start: Start, 
     if preempt {
         store.set_epoch_deadline(1);
         // Yielding by way of tokio's scheduler puts the place behind everybody who is ready.
-        store.epoch_deadline_callback(|_| Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))));
+        store.epoch_deadline_callback(|store| {
+            store.data().stats.gives_way();
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+        });
     }
     if fuel {
         store.set_fuel(store.data().config.limits.fuel.unwrap_or(u64::MAX))?;
@@ -258,24 +306,26 @@ const PANIC_MACHINERY: [&str; 6] =
 struct Finish {
     host: Arc<Shared>,
     life: Arc<Life>,
-    parent: Option<Arc<Life>>,
+    owner: Arc<Owner>,
     room: Option<Room>,
-    /// Absent if its task was dropped: it was killed.
+    /// Absent if its task was dropped: it was stopped.
     reason: Option<ExitReason>,
 }
 
 impl Drop for Finish {
     fn drop(&mut self) {
-        let Self { host, life, parent, room, reason } = self;
-        life.family.kill_children();
-        parent.as_ref().map_or(&host.top, |parent| &parent.family).forget(life.id.seq);
+        let Self { host, life, owner, room, reason } = self;
+        let Ender::Here(own) = &life.ender else { return };
+        own.end();
+        owner.family.forget(life.id);
         drop(room.take());
-        life.account.settle(parent.as_ref().map(|parent| &parent.account));
-        let reason = reason.take().unwrap_or(ExitReason::Killed);
-        if parent.is_some() && !reason.is_success() && reason != ExitReason::Killed {
+        host.registry.remove(life.id);
+        own.account.settle(owner.heir());
+        let reason = reason.take().or_else(|| own.family.reason()).unwrap_or(ExitReason::Killed);
+        if owner.heir().is_some() && !reason.is_success() && reason != ExitReason::Killed {
             report(life, &reason);
         }
-        life.exit.tell(reason);
+        life.tell(reason);
     }
 }
 

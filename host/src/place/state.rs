@@ -2,13 +2,15 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use wasmtime::ResourceLimiter;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
-use super::Life;
 use super::output::Stream;
+use super::stats::Stats;
+use super::{Life, Owner};
 use crate::config::{Grants, PlaceConfig};
 use crate::engine::Module;
 use crate::host::Shared;
@@ -21,6 +23,11 @@ pub(crate) struct State {
     pub(crate) table: ResourceTable,
     pub(crate) host: Arc<Shared>,
     pub(crate) life: Arc<Life>,
+    /// Itself, as who owns the places that it starts.
+    pub(crate) owner: Arc<Owner>,
+    pub(crate) stats: Arc<Stats>,
+    /// When it was started.
+    pub(crate) since: Instant,
     pub(crate) module: Module,
     pub(crate) config: PlaceConfig,
     /// Why it said it would trap.
@@ -32,12 +39,17 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(host: Arc<Shared>, life: Arc<Life>, module: Module, config: PlaceConfig) -> wasmtime::Result<Self> {
+    pub(super) fn new(
+        host: Arc<Shared>,
+        (life, owner, stats): (Arc<Life>, Arc<Owner>, Arc<Stats>),
+        module: Module,
+        config: PlaceConfig,
+    ) -> wasmtime::Result<Self> {
         let wasi = wasi(&life, &config)?;
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
-        let memory = Memory { limit: config.limits.memory, denied: None };
-        Ok(Self { table, host, life, module, config, panic: None, memory, turn: 0, wasi })
+        let memory = Memory { limit: config.limits.memory, denied: None, size: 0, grown: 0, stats: Arc::clone(&stats) };
+        Ok(Self { table, host, life, owner, stats, since: Instant::now(), module, config, panic: None, memory, turn: 0, wasi })
     }
 
     /// A number that moves on with every call.
@@ -57,7 +69,7 @@ fn wasi(life: &Life, config: &PlaceConfig) -> wasmtime::Result<WasiCtx> {
     let mut wasi = WasiCtxBuilder::new();
     wasi.arg(&life.start).args(&config.args);
     wasi.stdout(Stream(config.stdout.clone())).stderr(Stream(config.stderr.clone()));
-    let Grants { dirs, env, network } = &config.grants;
+    let Grants { dirs, env, network, nodes: _ } = &config.grants;
     wasi.envs(env);
     for dir in dirs {
         let permissions = if dir.read_only { FsPerms::ReadOnly } else { FsPerms::ReadWrite };
@@ -74,19 +86,36 @@ pub(crate) struct Memory {
     limit: u64,
     /// The size it was denied last; if it then traps, that was why.
     pub(crate) denied: Option<u64>,
+    /// Of all its memories together, and by how much they grew last.
+    size: usize,
+    grown: usize,
+    stats: Arc<Stats>,
 }
 
 impl Memory {
     pub(crate) fn limit(&self) -> u64 {
         self.limit
     }
+
+    fn resize(&mut self, size: usize) {
+        self.size = size;
+        self.stats.set_memory(size as u64);
+    }
 }
 
 impl ResourceLimiter for Memory {
-    fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let fits = desired as u64 <= self.limit;
         self.denied = (!fits).then_some(desired as u64);
+        self.grown = if fits { desired.saturating_sub(current) } else { 0 };
+        self.resize(self.size + self.grown);
         Ok(fits)
+    }
+
+    fn memory_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
+        let grown = std::mem::take(&mut self.grown);
+        self.resize(self.size - grown);
+        Ok(())
     }
 
     fn table_growing(&mut self, _: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {

@@ -61,7 +61,7 @@ fn config(args: &Args) -> Result<PlaceConfig, CliError> {
     let mut config = PlaceConfig::default();
     config.args = args.args.clone();
     config.limits = Limits { memory: args.memory.unwrap_or(DEFAULT_MEMORY), deadline: args.deadline, fuel: args.fuel };
-    config.grants = Grants { dirs: args.dir.clone(), env, network: args.net };
+    config.grants = Grants { dirs: args.dir.clone(), env, network: args.net, nodes: args.allow_nodes };
     Ok(config)
 }
 
