@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use crate::channel::Channel;
 use crate::config::{Output, PlaceConfig};
 use crate::engine::{self, Cache, CacheError, EngineConfig, EngineError, Inspection, LoadError, Module, Modules, Tiers};
-use crate::id::{NodeId, PlaceId};
+use crate::id::{self, NodeId, PlaceId};
 use crate::node::{CreateOptions, Network, Node, NodeError, Order, SpawnOptions};
 use crate::place::{self, LookupError, Owner, Place, PlaceInfo, Registry, Request, SpawnError};
 
@@ -269,7 +269,7 @@ impl HostBuilder {
         let tiers = Tiers::new(EngineConfig { max_places, preempt: self.preempt, fuel: self.fuel })?;
         let engine = &tiers.first().engine;
         let cache = self.cache.map(|folder| Cache::open(&folder, engine)).transpose()?;
-        let node = NodeId::random();
+        let node = id::new_node();
         Ok(Host(Arc::new(Shared {
             node,
             name: self.name.unwrap_or_else(|| node.to_string()),

@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use placehost_proto::frame::{Ask, Goodbye};
+use placehost_proto::frame::{Answer, Ask, Exit, Goodbye};
 use placehost_proto::link::Command;
 use placehost_proto::node::{Action, Config, Event};
-use placehost_proto::{Fingerprint, Hello, LinkId, LinkKey, Node, NodeId, RequestId, Route, SessionKey};
+use placehost_proto::{Control, Fingerprint, Hello, LinkId, LinkKey, Node, NodeId, RequestId, Route, SessionKey};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
 
@@ -352,6 +352,31 @@ impl Hub {
     pub(super) fn link_done(&self, key: LinkKey) {
         self.links().remove(&key);
         self.act(|node, _| node.link_done(key));
+    }
+
+    /// Sends a frame that needs no answer.
+    pub(crate) fn tell(&self, session: SessionKey, control: Control) {
+        self.act(|node, _| node.tell(session, control));
+    }
+
+    /// Answers what the peer asked; a place or a watch `stays`, and its end is told by [`Self::exited`].
+    pub(crate) fn answer(&self, session: SessionKey, request: RequestId, answer: Answer, stays: bool) {
+        self.act(|node, _| node.answer(session, request, answer, stays));
+    }
+
+    /// What a request of the peer's started or watches has ended.
+    pub(crate) fn exited(&self, session: SessionKey, request: RequestId, reason: Exit, printed: bool) {
+        self.act(|node, _| node.exited(session, request, reason, printed));
+    }
+
+    /// Ends a session.
+    pub(crate) fn close(&self, session: SessionKey, why: Goodbye) {
+        self.act(|node, _| node.close(session, why));
+    }
+
+    /// The peer broke the protocol.
+    pub(crate) fn breach(&self, session: SessionKey, text: &str) {
+        self.act(|node, _| node.handle_breach(session, text.into()));
     }
 
     /// How many links there are.
