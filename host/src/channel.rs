@@ -79,11 +79,6 @@ impl Message {
         (self.data, channels, blobs)
     }
 
-    /// What it counts for where a sender is told how much it may send: its bytes and some more.
-    pub(crate) fn weight(&self) -> u64 {
-        (self.data.len() + mailbox::WEIGHT) as u64
-    }
-
     fn channels(&self) -> &[Channel] {
         self.attached.as_ref().map_or(&[], |attached| &attached.channels)
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::channel::Bounds;
@@ -112,6 +113,11 @@ pub trait Sink: Send + Sync + 'static {
     /// # Errors
     /// The place sees its output closed at `BrokenPipe`, and a failed write at any other.
     fn write(&self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Ready when a write is welcome. One that is not is taken all the same.
+    fn poll_room(&self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
 
     /// Whether a person reads it.
     fn is_terminal(&self) -> bool {

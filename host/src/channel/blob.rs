@@ -31,6 +31,11 @@ impl Blob {
         Ok(Self::of(data, Some(charge)))
     }
 
+    /// A blob whose charge was taken before.
+    pub(crate) fn charged(data: Vec<u8>, charge: Charge) -> Self {
+        Self::of(data, Some(charge))
+    }
+
     fn of(data: Vec<u8>, charge: Option<Charge>) -> Self {
         let range = 0..data.len();
         Self { bytes: Arc::new(Bytes { data, _charge: charge }), range }

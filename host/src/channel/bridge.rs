@@ -44,9 +44,9 @@ impl Bridge {
         self.end.0.incoming().poll_batch(cx, max_bytes, batch, &mut self.reading)
     }
 
-    /// Delivers a message from the other side, whether or not there is room.
-    pub(crate) fn deliver(&self, message: Message) -> Result<(), PutError> {
-        self.end.0.outgoing().push_anyway(message)
+    /// Delivers messages from the other side, whether or not there is room; takes them out of `messages`.
+    pub(crate) fn deliver(&self, messages: &mut Vec<Message>) -> Result<(), PutError> {
+        self.end.0.outgoing().push_anyway(messages)
     }
 
     /// What was delivered and has not been read: the sum of [`Message::weight`]. Pending as long as more than `at_most`.

@@ -213,18 +213,23 @@ impl Mailbox {
         Poll::Ready(Ok(()))
     }
 
-    /// Puts a message whether or not there is room.
-    pub(super) fn push_anyway(&self, message: Message) -> Result<(), PutError> {
+    /// Puts messages whether or not there is room.
+    pub(super) fn push_anyway(&self, messages: &mut Vec<Message>) -> Result<(), PutError> {
         let mut queue = self.lock();
         if let Some(ending) = queue.abandoned.or(queue.ended) {
+            drop(queue);
+            messages.clear();
             return Err(ending.into());
         }
-        queue.reserve(message.data.len() + OVERHEAD)?;
-        queue.bytes += message.data.len();
-        queue.messages.push_back(message);
-        let reader = queue.readers.pop();
+        queue.reserve(messages.iter().map(|message| message.data.len() + OVERHEAD).sum())?;
+        let mut wake = Wake::default();
+        for message in messages.drain(..) {
+            queue.bytes += message.data.len();
+            queue.messages.push_back(message);
+            wake.add(queue.readers.pop());
+        }
         drop(queue);
-        reader.into_iter().for_each(Waker::wake);
+        wake.run();
         Ok(())
     }
 

@@ -249,7 +249,8 @@ fn a_bridge_takes_many_delivers_all_and_says_how_it_ended() {
     assert!(bridge.poll_take(cx, 100, &mut batch).is_ready());
     assert_eq!(batch.len(), 2);
 
-    (1..=3).for_each(|byte| bridge.deliver(vec![byte].into()).unwrap());
+    let mut messages = (1..=3u8).map(|byte| vec![byte].into()).collect();
+    bridge.deliver(&mut messages).unwrap();
     assert!(bridge.poll_drained(cx, 100,).is_pending());
     assert_eq!((get(&place), get(&place)), (Ok(1), Ok(2)));
     assert_eq!(bridge.poll_drained(cx, 100), Poll::Ready(65));

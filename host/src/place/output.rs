@@ -2,7 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
@@ -48,13 +48,16 @@ impl OutputStream for Stream {
     }
 
     fn check_write(&mut self) -> Result<usize, StreamError> {
-        Ok(CHUNK)
+        let room = self.0.0.poll_room(&mut Context::from_waker(Waker::noop()));
+        Ok(if room.is_ready() { CHUNK } else { 0 })
     }
 }
 
 #[async_trait]
 impl Pollable for Stream {
-    async fn ready(&mut self) {}
+    async fn ready(&mut self) {
+        std::future::poll_fn(|cx| self.0.0.poll_room(cx)).await;
+    }
 }
 
 impl AsyncWrite for Stream {

@@ -1,0 +1,387 @@
+//! All sessions of this node: the protocol's state machine, fed and obeyed.
+//!
+//! [`Hub`] holds the [`Node`] of `placehost-proto`. Whatever happens is told to it under its lock, and what it then wants is handed
+//! out under the same lock: to the writers of control streams, to links, to whoever handles events. Handing out only puts into
+//! queues, so nothing waits while the lock is held, and what was decided first arrives first. The bytes of messages never pass
+//! through here.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use placehost_proto::frame::{Ask, Goodbye};
+use placehost_proto::link::Command;
+use placehost_proto::node::{Action, Config, Event};
+use placehost_proto::{Fingerprint, Hello, LinkId, LinkKey, Node, NodeId, RequestId, Route, SessionKey};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, mpsc};
+
+use super::endpoint::{Connection, DialError, Endpoint};
+use super::link;
+use super::session::{Incoming, Session, State};
+use crate::channel::{Account, Bounds, Bridge, BridgeKey, Channel, Ending};
+
+/// What a link's mailbox holds before it counts as full: half of what makes a grant worth a frame, in bytes and in empty messages.
+const LINK_BOUNDS: Bounds = Bounds { messages: (placehost_proto::frame::WINDOW / placehost_proto::link::WEIGHT / 4) as usize, bytes: (placehost_proto::frame::WINDOW / 4) as usize };
+
+/// Whoever decides what sessions are for.
+pub(crate) trait Handler: Send + Sync + 'static {
+    /// A session is up. Called before any of its events.
+    fn up(&self, session: &Arc<Session>);
+    /// Something happened on it. Must not wait.
+    fn event(&self, session: &Arc<Session>, event: Event);
+    /// A module comes that was wanted.
+    fn module(&self, session: &Arc<Session>, stream: Incoming, digest: placehost_proto::Digest, size: u64);
+    /// It is over.
+    fn down(&self, session: &Arc<Session>, why: &Goodbye);
+}
+
+/// How a hub is set up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timing {
+    /// How long a peer may be silent.
+    pub(crate) timeout: Duration,
+    /// How long a dial may take.
+    pub(crate) dial: Duration,
+}
+
+/// All sessions of this node. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct Hub(Arc<Inner>);
+
+struct Inner {
+    node: Mutex<Node>,
+    sessions: Mutex<HashMap<SessionKey, Arc<Session>>>,
+    links: Mutex<HashMap<LinkKey, mpsc::UnboundedSender<link::Input>>>,
+    handler: OnceLock<Arc<dyn Handler>>,
+    endpoint: Endpoint,
+    timing: Timing,
+    /// Bytes that the messages and blobs of one session may take here before they are read.
+    session_memory: u64,
+    began: Instant,
+    next_session: AtomicU64,
+    /// The next time-out may be earlier than it was.
+    sooner: Notify,
+    runtime: Handle,
+}
+
+/// Why there is no session.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConnectError {
+    #[error(transparent)]
+    Dial(#[from] DialError),
+    /// It was reached, and then said no or nothing.
+    #[error("{0}")]
+    Refused(Goodbye),
+}
+
+impl Hub {
+    /// A hub over an endpoint. Begins to accept once it has a handler.
+    pub(crate) fn new(endpoint: Endpoint, config: Config, timing: Timing, session_memory: u64, runtime: Handle) -> Self {
+        Self(Arc::new(Inner {
+            node: Mutex::new(Node::new(config)),
+            sessions: Mutex::default(),
+            links: Mutex::default(),
+            handler: OnceLock::new(),
+            endpoint,
+            timing,
+            session_memory,
+            began: Instant::now(),
+            next_session: AtomicU64::new(1),
+            sooner: Notify::new(),
+            runtime,
+        }))
+    }
+
+    /// Names who handles what happens, and sets everything going.
+    pub(crate) fn start(&self, handler: Arc<dyn Handler>) {
+        if self.0.handler.set(handler).is_ok() {
+            self.0.runtime.spawn(self.clone().keep_time());
+            self.0.runtime.spawn(self.clone().accept());
+        }
+    }
+
+    pub(crate) fn handler(&self) -> &Arc<dyn Handler> {
+        self.0.handler.get().expect("a session begins after the hub has started")
+    }
+
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.0.endpoint
+    }
+
+    pub(crate) fn timing(&self) -> Timing {
+        self.0.timing
+    }
+
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.0.runtime
+    }
+
+    /// Tells the node something, and hands out what it wants.
+    pub(super) fn act<T>(&self, tell: impl FnOnce(&mut Node, Duration) -> T) -> T {
+        let mut node = self.node();
+        let result = tell(&mut node, self.0.began.elapsed());
+        while let Some(action) = node.poll_action() {
+            self.hand_out(action);
+        }
+        result
+    }
+
+    fn hand_out(&self, action: Action) {
+        // A queue whose reader has gone is that of a session or a link that has ended.
+        match action {
+            Action::Greet(key, hello) => self.with(key, |session| session.greet(hello)),
+            Action::Send(key, control) => self.with(key, |session| session.send(control)),
+            Action::Close(key, why) => self.with(key, |session| session.close(why)),
+            Action::Event(key, event) => {
+                let over = matches!(event, Event::Down(_));
+                self.with(key, |session| session.happened(event));
+                if over {
+                    self.sessions().remove(&key);
+                }
+            }
+            Action::Link(key, command) => {
+                if let Some(link) = self.links().get(&key) {
+                    let _ = link.send(link::Input::Command(command));
+                }
+            }
+            Action::Dial { attempt, node, key, addresses } => {
+                self.0.runtime.spawn(self.clone().dial_introduced(attempt, node, key, addresses));
+            }
+        }
+    }
+
+    fn with(&self, key: SessionKey, use_it: impl FnOnce(&Arc<Session>)) {
+        if let Some(session) = self.sessions().get(&key) {
+            use_it(session);
+        }
+    }
+
+    /// Dials and waits until the session is up, or finds the one that there is.
+    pub(crate) async fn connect(&self, address: &str) -> Result<Arc<Session>, ConnectError> {
+        // A second try is for two nodes that dialled each other at once, of which each hung up.
+        for _ in 0..2 {
+            let connection = self.0.endpoint.dial(address, self.0.timing.dial).await?;
+            let session = self.adopt(connection, true);
+            match session.settled().await {
+                State::Up(_) => return Ok(session),
+                State::Duplicate(other) => {
+                    if let Some(other) = self.session(other).filter(|other| other.is_up()) {
+                        return Ok(other);
+                    }
+                }
+                State::Down(why) => return Err(ConnectError::Refused(why)),
+                State::Greeting => {}
+            }
+        }
+        Err(ConnectError::Refused(Goodbye::Duplicate))
+    }
+
+    async fn dial_introduced(self, attempt: u64, node: NodeId, key: Fingerprint, addresses: Vec<String>) {
+        let mut found = None;
+        for address in addresses {
+            if let Ok(session) = self.connect(&address).await
+                && session.fingerprint() == key
+                && session.peer().is_some_and(|peer| peer.node == node)
+            {
+                found = Some(session.key());
+                break;
+            }
+        }
+        self.act(|state, _| state.handle_dialled(attempt, found));
+    }
+
+    /// Takes over a connection that both sides have authenticated.
+    fn adopt(&self, connection: Connection, dialled: bool) -> Arc<Session> {
+        let key = SessionKey(self.0.next_session.fetch_add(1, Ordering::Relaxed));
+        let account = Account::new(self.0.session_memory);
+        let (session, work) = Session::new(key, connection, dialled, account);
+        self.sessions().insert(key, Arc::clone(&session));
+        self.act(|node, now| node.handle_connected(now, key, dialled, session.fingerprint()));
+        work.start(self, &session);
+        self.0.sooner.notify_one();
+        session
+    }
+
+    async fn accept(self) {
+        while let Some(connecting) = self.0.endpoint.accept().await {
+            let hub = self.clone();
+            self.0.runtime.spawn(async move {
+                if let Some(connection) = connecting.authenticate().await {
+                    hub.adopt(connection, false);
+                }
+            });
+        }
+    }
+
+    async fn keep_time(self) {
+        loop {
+            let due = self.node().poll_timeout().map(|due| self.0.began + due);
+            let sooner = self.0.sooner.notified();
+            match due {
+                None => sooner.await,
+                Some(due) => tokio::select! {
+                    () = tokio::time::sleep_until(due.into()) => self.act(|node, now| node.handle_time(now)),
+                    () = sooner => {}
+                },
+            }
+        }
+    }
+
+    /// The session of this key, if it is not over.
+    pub(crate) fn session(&self, key: SessionKey) -> Option<Arc<Session>> {
+        self.sessions().get(&key).cloned()
+    }
+
+    /// The sessions that are up.
+    pub(crate) fn peers(&self) -> Vec<(Arc<Session>, Hello, usize)> {
+        let node = self.node();
+        let sessions = self.sessions();
+        let peer = |(key, hello): (SessionKey, &Hello)| Some((Arc::clone(sessions.get(&key)?), hello.clone(), node.links_of(key)));
+        node.peers().filter_map(peer).collect()
+    }
+
+    /// A session to this life of a node.
+    pub(crate) fn session_to(&self, id: NodeId) -> Option<Arc<Session>> {
+        let key = self.node().peers().filter(|(_, hello)| hello.node == id).map(|(key, _)| key).min()?;
+        self.session(key)
+    }
+
+    /// Where others are told that they can reach this node.
+    pub(crate) fn set_addresses(&self, addresses: Vec<String>) {
+        self.node().set_addresses(addresses);
+    }
+
+    /// Asks; `expect` hears of the request before any answer can come.
+    pub(crate) fn ask(&self, session: SessionKey, ask: Ask, expect: impl FnOnce(RequestId)) -> bool {
+        self.act(|node, _| match node.ask(session, ask) {
+            Some(request) => {
+                expect(request);
+                true
+            }
+            None => false,
+        })
+    }
+
+    /// Sends an end away: a link with a name of ours stands for it. If the session is over, so is the end.
+    pub(crate) fn send_end(&self, session: SessionKey, end: Channel) -> Option<LinkId> {
+        let bridge = Bridge::new(end);
+        let Some((key, id)) = self.act(|node, _| node.open_link(session)) else {
+            bridge.refuse(Ending::NodeLost);
+            bridge.end(Ending::NodeLost);
+            return None;
+        };
+        self.run_link(key, Route { session, id }, bridge, None);
+        Some(id)
+    }
+
+    /// Receives an end: `end` is joined to the link that the peer has named.
+    ///
+    /// # Errors
+    /// The peer may not name it so. It has broken the protocol, and its session is over.
+    pub(crate) fn take_end(&self, session: &Arc<Session>, id: LinkId, end: Channel) -> Result<(), ()> {
+        let route = Route { session: session.key(), id };
+        // Under the node's lock, so that a stream is either parked before or finds the link.
+        let accepted = self.act(|node, _| match node.accept_link(route.session, id) {
+            Ok(key) => Ok((key, session.unpark(id))),
+            Err(breach) => {
+                node.handle_breach(route.session, breach.into());
+                Err(())
+            }
+        });
+        let bridge = Bridge::new(end);
+        let Ok((key, parked)) = accepted else {
+            bridge.refuse(Ending::NodeLost);
+            bridge.end(Ending::NodeLost);
+            return Err(());
+        };
+        session.allow_streams(self.node().links_of(route.session));
+        self.run_link(key, route, bridge, parked);
+        Ok(())
+    }
+
+    /// A channel whose other end is joined to the link that the peer has named.
+    ///
+    /// # Errors
+    /// As [`Self::take_end`].
+    pub(crate) fn take_channel(&self, session: &Arc<Session>, id: LinkId) -> Result<Channel, ()> {
+        let (here, there) = Channel::pair_on(LINK_BOUNDS, session.account()).unwrap_or_else(|_| Channel::pair(LINK_BOUNDS));
+        self.take_end(session, id, there)?;
+        Ok(here)
+    }
+
+    fn run_link(&self, key: LinkKey, route: Route, bridge: Bridge, parked: Option<Incoming>) {
+        let (sender, inputs) = mpsc::unbounded_channel();
+        if let Some(stream) = parked {
+            let _ = sender.send(link::Input::Stream(route, stream));
+        }
+        self.links().insert(key, sender);
+        let mate = bridge.meet(BridgeKey(key.0));
+        self.0.runtime.spawn(link::run(self.clone(), key, route, bridge, inputs));
+        if let Some(BridgeKey(mate)) = mate {
+            self.act(|node, _| node.links_met(LinkKey(mate), key));
+        }
+        // The session may have ended before the link was there to be told.
+        if self.session(route.session).is_none() {
+            self.to_link(key, link::Input::Command(Command::Lost(route.session)));
+        }
+    }
+
+    fn to_link(&self, key: LinkKey, input: link::Input) {
+        if let Some(link) = self.links().get(&key) {
+            let _ = link.send(input);
+        }
+    }
+
+    /// A stream of messages came: to its link, or to wait for it.
+    pub(super) fn stream(&self, session: &Arc<Session>, id: LinkId, stream: Incoming) {
+        let route = Route { session: session.key(), id };
+        self.act(|node, _| match node.link_at(route) {
+            Some(key) => self.to_link(key, link::Input::Stream(route, stream)),
+            None if node.is_to_come(route) => session.park(id, stream),
+            // Its link has ended: nobody wants it.
+            None => drop(stream),
+        });
+    }
+
+    pub(super) fn link_moved(&self, key: LinkKey, to: Route) {
+        self.act(|node, _| node.link_moved(key, to));
+    }
+
+    pub(super) fn link_done(&self, key: LinkKey) {
+        self.links().remove(&key);
+        self.act(|node, _| node.link_done(key));
+    }
+
+    /// How many links there are.
+    pub(crate) fn links_now(&self) -> usize {
+        self.links().len()
+    }
+
+    /// Says goodbye to all, and waits a little until they have heard it.
+    pub(crate) async fn shut_down(&self, why: Goodbye) {
+        let sessions: Vec<_> = self.sessions().values().cloned().collect();
+        self.act(|node, _| sessions.iter().for_each(|session| node.close(session.key(), why.clone())));
+        let all = async {
+            for session in &sessions {
+                session.closed().await;
+            }
+            self.0.endpoint.idle().await;
+        };
+        // Who does not answer will notice the silence.
+        let _ = tokio::time::timeout(Duration::from_secs(1), all).await;
+    }
+
+    fn node(&self) -> MutexGuard<'_, Node> {
+        self.0.node.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, HashMap<SessionKey, Arc<Session>>> {
+        self.0.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn links(&self) -> MutexGuard<'_, HashMap<LinkKey, mpsc::UnboundedSender<link::Input>>> {
+        self.0.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,221 @@
+//! What a place prints, on its way to the node that started it.
+//!
+//! A place has one stream for it, opened when it first prints. What waits to be sent is bounded, and a place that prints more waits;
+//! so it neither fills this node's memory nor holds a thread.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use placehost_proto::codec::{self, Decoder, MAX_OUTPUT, OutputFrame};
+use placehost_proto::frame::Head;
+use placehost_proto::RequestId;
+use quinn::SendStream;
+use tokio::sync::{Notify, watch};
+
+use super::hub::Hub;
+use super::session::{self, Incoming, Session};
+use crate::config::{Output, Sink};
+
+/// What may wait to be sent.
+const ROOM: usize = 256 << 10;
+
+/// Where a place prints that somebody on another node started.
+pub(crate) struct Printer {
+    queue: Mutex<Queue>,
+    more: Notify,
+    terminal: bool,
+}
+
+#[derive(Default)]
+struct Queue {
+    bytes: Vec<u8>,
+    /// The stream has been asked for.
+    opened: bool,
+    /// Nobody reads.
+    broken: bool,
+    waiting: Vec<Waker>,
+}
+
+/// One of the two streams of a place.
+struct Half {
+    printer: Arc<Printer>,
+    error: bool,
+}
+
+/// Standard output and error of a place that this request of the peer's starts, and a hold on them: when all are dropped the stream
+/// ends.
+pub(crate) fn printer(hub: &Hub, session: &Arc<Session>, request: RequestId) -> (Output, Output, Arc<Printer>) {
+    let printer = Arc::new(Printer { queue: Mutex::default(), more: Notify::new(), terminal: false });
+    let half = |error| Output::new(Half { printer: Arc::clone(&printer), error });
+    let outputs = (half(false), half(true));
+    hub.runtime().spawn(send(Arc::clone(session), request, Arc::downgrade(&printer)));
+    (outputs.0, outputs.1, printer)
+}
+
+impl Printer {
+    /// Whether there is, or will be, a stream.
+    pub(crate) fn has_printed(&self) -> bool {
+        self.queue().opened
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Vec<u8> {
+        let mut queue = self.queue();
+        let bytes = std::mem::take(&mut queue.bytes);
+        let waiting = std::mem::take(&mut queue.waiting);
+        drop(queue);
+        waiting.into_iter().for_each(Waker::wake);
+        bytes
+    }
+
+    fn broke(&self) {
+        let mut queue = self.queue();
+        queue.broken = true;
+        queue.bytes.clear();
+        let waiting = std::mem::take(&mut queue.waiting);
+        drop(queue);
+        waiting.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Drop for Half {
+    fn drop(&mut self) {
+        self.printer.more.notify_one();
+    }
+}
+
+impl Sink for Half {
+    fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut queue = self.printer.queue();
+        if queue.broken {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        queue.opened = true;
+        for piece in bytes.chunks(MAX_OUTPUT as usize) {
+            codec::put_output(&mut queue.bytes, self.error, piece);
+        }
+        drop(queue);
+        self.printer.more.notify_one();
+        Ok(())
+    }
+
+    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut queue = self.printer.queue();
+        if queue.bytes.len() < ROOM || queue.broken {
+            return Poll::Ready(());
+        }
+        queue.waiting.push(cx.waker().clone());
+        Poll::Pending
+    }
+
+    fn is_terminal(&self) -> bool {
+        self.printer.terminal
+    }
+}
+
+/// Sends what is printed, until nobody can print any more.
+async fn send(session: Arc<Session>, request: RequestId, printer: std::sync::Weak<Printer>) {
+    let mut stream: Option<SendStream> = None;
+    loop {
+        let Some(strong) = printer.upgrade() else { break };
+        // The two halves and whoever watches hold it; this task must not.
+        let bytes = strong.take();
+        if bytes.is_empty() {
+            if Arc::strong_count(&strong) == 1 {
+                break;
+            }
+            let more = strong.more.notified();
+            tokio::select! {
+                () = more => {}
+                _ = session.lost() => {
+                    strong.broke();
+                    break;
+                }
+            }
+            continue;
+        }
+        let sent = async {
+            if stream.is_none() {
+                stream = Some(session.open(&Head::Output(request)).await?);
+            }
+            match &mut stream {
+                Some(stream) => stream.write_all(&bytes).await,
+                None => Ok(()),
+            }
+        };
+        if sent.await.is_err() {
+            strong.broke();
+            break;
+        }
+    }
+    if let Some(mut stream) = stream {
+        let _ = stream.finish();
+    }
+}
+
+/// Where the output of this node's places elsewhere is to appear, by the request that started each.
+#[derive(Default)]
+pub(crate) struct Outputs(Mutex<HashMap<RequestId, Waiting>>);
+
+struct Waiting {
+    stdout: Output,
+    stderr: Output,
+    ended: watch::Sender<bool>,
+}
+
+impl Outputs {
+    /// Output of this request's place appears here.
+    pub(crate) fn expect(&self, request: RequestId, stdout: Output, stderr: Output) {
+        self.map().insert(request, Waiting { stdout, stderr, ended: watch::Sender::new(false) });
+    }
+
+    /// Waits until all that it printed has appeared, if it printed, and forgets it.
+    pub(crate) async fn finish(&self, request: RequestId, printed: bool) {
+        let ended = self.map().get(&request).map(|waiting| waiting.ended.subscribe());
+        if let Some(mut ended) = ended.filter(|_| printed) {
+            // It ends, at the latest, with the session.
+            let _ = ended.wait_for(|ended| *ended).await;
+        }
+        self.map().remove(&request);
+    }
+
+    pub(super) fn clear(&self) {
+        self.map().clear();
+    }
+
+    fn map(&self) -> MutexGuard<'_, HashMap<RequestId, Waiting>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Lets a place's output appear.
+pub(super) async fn receive(hub: &Hub, session: &Arc<Session>, mut stream: Incoming, request: RequestId) {
+    let found = session.outputs.map().get(&request).map(|waiting| (waiting.stdout.clone(), waiting.stderr.clone()));
+    // Its place has ended without: whoever started it wanted no more.
+    let Some((stdout, stderr)) = found else { return };
+    let mut decoder = Decoder::default();
+    while let Ok(chunks) = stream.chunks().await
+        && !chunks.is_empty()
+    {
+        let mut frames = Vec::new();
+        if let Err(error) = session::decode(&mut decoder, &chunks, &mut frames) {
+            hub.act(|node, _| node.handle_breach(session.key(), error.to_string()));
+            return;
+        }
+        for frame in frames {
+            // Output that nobody can read is not the other place's fault.
+            let _ = match frame {
+                OutputFrame::Stdout(bytes) => stdout.0.write(&bytes),
+                OutputFrame::Stderr(bytes) => stderr.0.write(&bytes),
+            };
+        }
+    }
+    if let Some(waiting) = session.outputs.map().get(&request) {
+        waiting.ended.send_replace(true);
+    }
+}

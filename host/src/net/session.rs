@@ -1,0 +1,417 @@
+//! One session's connection: its control stream, and the streams that come.
+//!
+//! Four tasks: one writes control frames, one reads them, one takes the streams that the peer opens, and one hands events to
+//! whoever handles them, in their order. All end with the connection.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use placehost_proto::codec::{self, ControlFrame, DecodeError, Decoder, Frame};
+use placehost_proto::frame::{Answer, Goodbye, Head};
+use placehost_proto::node::Event;
+use placehost_proto::{Control, Fingerprint, Hello, LinkId, RequestId, SessionKey};
+use quinn::{ReadError, RecvStream, SendStream};
+use tokio::sync::{Notify, mpsc, watch};
+
+use super::blob::Blobs;
+use super::endpoint::Connection;
+use super::hub::Hub;
+use super::output::Outputs;
+use crate::channel::Account;
+
+/// Control frames go before everything else.
+const FIRST: i32 = 100;
+/// How many bytes are written to the control stream at once.
+const TOGETHER: usize = 64 << 10;
+/// A peer that lets this many control frames wait for it does not listen.
+const MAX_QUEUED: u64 = 1 << 18;
+/// The streams that a peer may have open beyond what its links need.
+const SPARE_STREAMS: usize = 1024;
+/// How long a stream may take to say what it is.
+const HEAD_TIME: Duration = Duration::from_secs(10);
+/// How many chunks are read at once.
+const CHUNKS: usize = 32;
+
+/// A session, as others use it.
+pub(crate) struct Session {
+    key: SessionKey,
+    connection: Connection,
+    dialled: bool,
+    account: Arc<Account>,
+    out: mpsc::UnboundedSender<Out>,
+    /// Control frames that have not been written.
+    queued: AtomicU64,
+    events: mpsc::UnboundedSender<Event>,
+    state: watch::Sender<State>,
+    peer: OnceLock<Hello>,
+    parked: Mutex<HashMap<LinkId, Incoming>>,
+    answers: Mutex<HashMap<RequestId, mpsc::UnboundedSender<Answer>>>,
+    allowed: AtomicU64,
+    pub(super) blobs: Blobs,
+    pub(super) outputs: Outputs,
+    /// The connection is closed, and the peer knows.
+    closed: Notify,
+}
+
+/// How far a session has come.
+#[derive(Clone, Debug)]
+pub(crate) enum State {
+    /// The peer has not greeted.
+    Greeting,
+    Up(Hello),
+    /// There was one already.
+    Duplicate(SessionKey),
+    Down(Goodbye),
+}
+
+enum Out {
+    Hello(Hello),
+    Control(Control),
+    Close(Goodbye),
+}
+
+/// What a session's tasks start with.
+pub(super) struct Work {
+    out: mpsc::UnboundedReceiver<Out>,
+    events: mpsc::UnboundedReceiver<Event>,
+}
+
+/// A stream from the peer, of which some may have been read.
+pub(crate) struct Incoming {
+    stream: RecvStream,
+    read: Bytes,
+}
+
+impl Incoming {
+    /// What came since, or nothing at the end. Several chunks at once where there are.
+    pub(crate) async fn chunks(&mut self) -> Result<Vec<Bytes>, ReadError> {
+        if !self.read.is_empty() {
+            return Ok(vec![std::mem::take(&mut self.read)]);
+        }
+        let mut chunks = vec![Bytes::new(); CHUNKS];
+        let count = self.stream.read_chunks(&mut chunks).await?.unwrap_or(0);
+        chunks.truncate(count);
+        Ok(chunks)
+    }
+}
+
+impl Session {
+    pub(super) fn new(key: SessionKey, connection: Connection, dialled: bool, account: Arc<Account>) -> (Arc<Self>, Work) {
+        let (out, outs) = mpsc::unbounded_channel();
+        let (events, happened) = mpsc::unbounded_channel();
+        let session = Self {
+            key,
+            connection,
+            dialled,
+            account,
+            out,
+            queued: AtomicU64::new(0),
+            events,
+            state: watch::Sender::new(State::Greeting),
+            peer: OnceLock::new(),
+            parked: Mutex::default(),
+            answers: Mutex::default(),
+            allowed: AtomicU64::new(0),
+            blobs: Blobs::default(),
+            outputs: Outputs::default(),
+            closed: Notify::new(),
+        };
+        (Arc::new(session), Work { out: outs, events: happened })
+    }
+
+    pub(crate) fn key(&self) -> SessionKey {
+        self.key
+    }
+
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        self.connection.fingerprint()
+    }
+
+    /// Whether this side dialled.
+    pub(crate) fn dialled(&self) -> bool {
+        self.dialled
+    }
+
+    /// What its messages and blobs are charged to until they are read.
+    pub(crate) fn account(&self) -> &Arc<Account> {
+        &self.account
+    }
+
+    /// Who is there; known once it is up.
+    pub(crate) fn peer(&self) -> Option<&Hello> {
+        self.peer.get()
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        matches!(*self.state.borrow(), State::Up(_))
+    }
+
+    /// How it turned out, once the peer has greeted or will not.
+    pub(super) async fn settled(&self) -> State {
+        let mut state = self.state.subscribe();
+        // The sender is this session's own.
+        state.wait_for(|state| !matches!(state, State::Greeting)).await.map_or(State::Down(Goodbye::Done), |state| state.clone())
+    }
+
+    /// Resolves when it is over.
+    pub(crate) async fn lost(&self) -> Goodbye {
+        let mut state = self.state.subscribe();
+        let over = |state: &State| matches!(state, State::Down(_) | State::Duplicate(_));
+        match state.wait_for(over).await.as_deref() {
+            Ok(State::Down(why)) => why.clone(),
+            _ => Goodbye::Done,
+        }
+    }
+
+    /// Resolves when its connection is closed.
+    pub(super) async fn closed(&self) {
+        self.connection.closed().await;
+    }
+
+    pub(super) fn greet(&self, hello: Hello) {
+        let _ = self.out.send(Out::Hello(hello));
+    }
+
+    pub(super) fn send(&self, control: Control) {
+        if self.queued.fetch_add(1, Ordering::Relaxed) > MAX_QUEUED {
+            return self.connection.close(&Goodbye::Silent);
+        }
+        let _ = self.out.send(Out::Control(control));
+    }
+
+    pub(super) fn close(&self, why: Goodbye) {
+        let _ = self.out.send(Out::Close(why));
+    }
+
+    pub(super) fn happened(&self, event: Event) {
+        let _ = self.events.send(event);
+    }
+
+    /// Where the answers to a request go.
+    pub(crate) fn expect(&self, request: RequestId, answers: mpsc::UnboundedSender<Answer>) {
+        lock(&self.answers).insert(request, answers);
+    }
+
+    /// Keeps a stream until its link is known. The peer can open no more of them than it is allowed streams.
+    pub(super) fn park(&self, id: LinkId, stream: Incoming) {
+        lock(&self.parked).insert(id, stream);
+    }
+
+    pub(super) fn unpark(&self, id: LinkId) -> Option<Incoming> {
+        lock(&self.parked).remove(&id)
+    }
+
+    /// Lets the peer open a stream for each of its links, and some more. Each that is allowed costs memory, so they grow with
+    /// the links.
+    pub(super) fn allow_streams(&self, links: usize) {
+        let wanted = (links + SPARE_STREAMS).next_power_of_two() as u64;
+        if self.allowed.fetch_max(wanted, Ordering::Relaxed) < wanted {
+            self.connection.allow_streams(wanted);
+        }
+    }
+
+    /// A stream of ours, after its head.
+    pub(crate) async fn open(&self, head: &Head) -> Result<SendStream, quinn::WriteError> {
+        let mut stream = self.connection.open().await?;
+        let mut bytes = Vec::new();
+        codec::put_head(&mut bytes, head);
+        stream.write_all(&bytes).await?;
+        Ok(stream)
+    }
+}
+
+impl Work {
+    pub(super) fn start(self, hub: &Hub, session: &Arc<Session>) {
+        let runtime = hub.runtime().clone();
+        runtime.spawn(handle_events(hub.clone(), Arc::clone(session), self.events));
+        runtime.spawn(control(hub.clone(), Arc::clone(session), self.out));
+        let (hub, session) = (hub.clone(), Arc::clone(session));
+        runtime.spawn(async move {
+            let why = session.connection.closed().await;
+            hub.act(|node, _| node.handle_lost(session.key, why));
+        });
+    }
+}
+
+async fn handle_events(hub: Hub, session: Arc<Session>, mut events: mpsc::UnboundedReceiver<Event>) {
+    while let Some(event) = events.recv().await {
+        match event {
+            Event::Up(hello) => {
+                let _ = session.peer.set(hello.clone());
+                session.allow_streams(0);
+                hub.runtime().spawn(accept_streams(hub.clone(), Arc::clone(&session)));
+                hub.handler().up(&session);
+                session.state.send_replace(State::Up(hello));
+            }
+            Event::Duplicate(other) => {
+                session.state.send_replace(State::Duplicate(other));
+            }
+            Event::Answered(request, answer) => {
+                let mut answers = lock(&session.answers);
+                let more = matches!(answer, Answer::Listing { last: false, .. });
+                // Who asked may have stopped waiting.
+                if let Some(asker) = answers.get(&request) {
+                    let _ = asker.send(answer);
+                }
+                if !more {
+                    answers.remove(&request);
+                }
+            }
+            Event::Down(why) => {
+                let was_up = session.is_up();
+                lock(&session.answers).clear();
+                lock(&session.parked).clear();
+                session.blobs.clear();
+                session.outputs.clear();
+                session.state.send_if_modified(|state| match state {
+                    State::Duplicate(_) => false,
+                    _ => {
+                        *state = State::Down(why.clone());
+                        true
+                    }
+                });
+                if was_up {
+                    hub.handler().down(&session, &why);
+                }
+                break;
+            }
+            event => hub.handler().event(&session, event),
+        }
+    }
+    // Unless this side says goodbye, and waits until that is heard, there is nothing more to hear.
+    let _ = tokio::time::timeout(Duration::from_secs(2), session.closed.notified()).await;
+    session.connection.close(&Goodbye::Done);
+}
+
+/// Opens or accepts the control stream, then writes and reads it.
+async fn control(hub: Hub, session: Arc<Session>, out: mpsc::UnboundedReceiver<Out>) {
+    let streams = match session.dialled {
+        true => session.connection.open_control().await,
+        false => tokio::time::timeout(hub.timing().timeout, session.connection.accept_control()).await.unwrap_or(None),
+    };
+    let Some((send, receive)) = streams else {
+        return session.connection.close(&Goodbye::Protocol("no control stream".into()));
+    };
+    let _ = send.set_priority(FIRST);
+    hub.runtime().spawn(write_control(Arc::clone(&session), send, out));
+    read_control(&hub, &session, receive).await;
+}
+
+async fn write_control(session: Arc<Session>, mut stream: SendStream, mut out: mpsc::UnboundedReceiver<Out>) {
+    let mut bytes = Vec::new();
+    while let Some(first) = out.recv().await {
+        let mut next = Some(first);
+        let mut last = None;
+        while let Some(item) = next {
+            match item {
+                Out::Hello(hello) => codec::put_hello(&mut bytes, &hello),
+                Out::Control(control) => codec::put_control(&mut bytes, &control),
+                Out::Close(why) => {
+                    codec::put_control(&mut bytes, &Control::Goodbye(why.clone()));
+                    last = Some(why);
+                    break;
+                }
+            }
+            next = if bytes.len() < TOGETHER { out.try_recv().ok() } else { None };
+        }
+        session.queued.store(out.len() as u64, Ordering::Relaxed);
+        if stream.write_all(&bytes).await.is_err() {
+            return;
+        }
+        bytes.clear();
+        if let Some(why) = last {
+            let _ = stream.finish();
+            // Until the peer has it, or does not answer.
+            let _ = tokio::time::timeout(Duration::from_secs(1), stream.stopped()).await;
+            session.connection.close(&why);
+            session.closed.notify_one();
+            return;
+        }
+    }
+}
+
+async fn read_control(hub: &Hub, session: &Arc<Session>, stream: RecvStream) {
+    let mut stream = Incoming { stream, read: Bytes::new() };
+    let mut decoder = Decoder::default();
+    loop {
+        let Ok(chunks) = stream.chunks().await else { return };
+        if chunks.is_empty() {
+            // The peer closes the connection itself, once its goodbye is heard.
+            return;
+        }
+        let mut frames = Vec::new();
+        let decoded = decode(&mut decoder, &chunks, &mut frames);
+        hub.act(|node, now| {
+            for frame in frames {
+                match frame {
+                    ControlFrame::Hello(hello) => node.handle_hello(now, session.key, hello),
+                    ControlFrame::Control(control) => node.handle_control(now, session.key, control),
+                }
+            }
+            if let Err(error) = &decoded {
+                node.handle_breach(session.key, error.to_string());
+            }
+        });
+        if decoded.is_err() {
+            return;
+        }
+    }
+}
+
+/// All frames that these chunks complete.
+pub(super) fn decode<F: Frame>(decoder: &mut Decoder, chunks: &[Bytes], frames: &mut Vec<F>) -> Result<(), DecodeError> {
+    for chunk in chunks {
+        let mut bytes = &chunk[..];
+        while let Some(frame) = decoder.next(&mut bytes)? {
+            frames.push(frame);
+        }
+    }
+    Ok(())
+}
+
+async fn accept_streams(hub: Hub, session: Arc<Session>) {
+    while let Some(stream) = session.connection.accept().await {
+        let (hub, session) = (hub.clone(), Arc::clone(&session));
+        tokio::spawn(async move {
+            match tokio::time::timeout(HEAD_TIME, head(stream)).await {
+                Ok(Ok(Some((head, stream)))) => route(&hub, &session, head, stream).await,
+                Ok(Err(error)) => hub.act(|node, _| node.handle_breach(session.key, error.to_string())),
+                // It was closed, or said nothing: then it is nothing.
+                Ok(Ok(None)) | Err(_) => {}
+            }
+        });
+    }
+}
+
+/// Reads what a stream is.
+async fn head(mut stream: RecvStream) -> Result<Option<(Head, Incoming)>, DecodeError> {
+    let mut decoder = Decoder::default();
+    loop {
+        let Ok(Some(chunk)) = stream.read_chunk(TOGETHER, true).await else { return Ok(None) };
+        let mut bytes = &chunk.bytes[..];
+        if let Some(head) = decoder.next(&mut bytes)? {
+            let read = chunk.bytes.slice_ref(bytes);
+            return Ok(Some((head, Incoming { stream, read })));
+        }
+    }
+}
+
+async fn route(hub: &Hub, session: &Arc<Session>, head: Head, stream: Incoming) {
+    match head {
+        Head::Link(id) => hub.stream(session, id, stream),
+        Head::Blob { number, digest, size } => super::blob::receive(hub, session, stream, number, digest, size).await,
+        Head::Module { digest, size } => hub.handler().module(session, stream, digest, size),
+        Head::Output(request) => super::output::receive(hub, session, stream, request).await,
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
