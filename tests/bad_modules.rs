@@ -11,7 +11,7 @@ use crate::harness::{Ended, guest, placehost, repository};
 fn component_with_main(ty: &str) -> Vec<u8> {
     wat(&format!(
         r#"(component
-            (import "places:core/channels@0.1.0" (instance $channels (export "channel" (type (sub resource)))))
+            (import "places:core/channels@0.2.0" (instance $channels (export "channel" (type (sub resource)))))
             (alias export $channels "channel" (type $channel))
             (core module $code
                 (func (export "take") (param i32))
@@ -172,20 +172,20 @@ fn an_import_that_is_not_offered_is_named_with_what_there_is() {
                   `wasi:http/types@0.2.0`: this host has no HTTP; a place can use TCP where `--net` grants it\n    \
                   `wasi:io/poll@0.3.0`: this host has WASI 0.2 (wasi:io@0.2)\n    \
                   `acme:rocket/launch@1.0.0`: this host has no such interface\n\n\
-                  hint: a place can import WASI 0.2 and places:core@0.1; `placehost inspect` shows what this one does\n";
+                  hint: a place can import WASI 0.2 and places:core@0.2; `placehost inspect` shows what this one does\n";
     says(all.path(), &["run", "it.wasm"], stderr);
-    refused(&importing(&["places:core/channels@0.2.0"]), &["`places:core/channels@0.2.0`: this host has places:core@0.1"]);
-    refused(&importing(&["places:core/nowhere@0.1.0"]), &["`places:core/nowhere@0.1.0`: this host has no such interface"]);
+    refused(&importing(&["places:core/channels@0.1.0"]), &["`places:core/channels@0.1.0`: this host has places:core@0.2"]);
+    refused(&importing(&["places:core/nowhere@0.2.0"]), &["`places:core/nowhere@0.2.0`: this host has no such interface"]);
     refused(&wat(r#"(component (import "log" (func)))"#), &["`log`: this host has no such interface"]);
 }
 
 #[test]
 fn a_function_that_an_interface_has_not_is_named() {
-    let with = |function: &str| wat(&format!(r#"(component (import "places:core/logging@0.1.0" (instance (export {function}))))"#));
-    refused(&with(r#""shout" (func)"#), &["imports what this host does not offer", "places:core/logging@0.1.0", "shout"]);
+    let with = |function: &str| wat(&format!(r#"(component (import "places:core/logging@0.2.0" (instance (export {function}))))"#));
+    refused(&with(r#""shout" (func)"#), &["imports what this host does not offer", "places:core/logging@0.2.0", "shout"]);
     refused(
         &with(r#""log" (func (param "message" string))"#),
-        &["imports what this host does not offer", "places:core/logging@0.1.0", "log"],
+        &["imports what this host does not offer", "places:core/logging@0.2.0", "log"],
     );
 }
 

@@ -19,7 +19,8 @@ const LARGE: usize = 8 << 10;
 /// One end of a channel: gets `G`, puts `P`. The other end is a `Channel<P, G>`. Without parameters it is of [`Bytes`].
 ///
 /// Each direction is first in, first out and bounded: where the other end's mailbox is full, putting waits. When the other end is
-/// gone, what it sent before can still be read; after it comes [`Error::Closed`].
+/// gone, what it sent before can still be read; after it comes [`Error::Closed`]. Where the other end's node was lost it is
+/// [`Error::NodeLost`], and the last messages may be lost with it.
 ///
 /// An end is a value: it may be put on a channel, in any type that serde knows (see [`AsMessage`]). Dropping its last handle closes
 /// it. The type is the program's word for what travels; a message that is not of it is an [`Error::Decode`] where it is read.

@@ -14,7 +14,7 @@ pub enum Error {
     WouldBlock,
     /// The message is longer than this many bytes.
     TooLarge(u64),
-    /// No such module, start function or range; the text names it and what there is instead.
+    /// No such module, start function, place, name or range; the text names it and what there is instead.
     NotFound(String),
     /// The module cannot run here, or its export is no start function.
     BadModule(String),
@@ -24,6 +24,12 @@ pub enum Error {
     Limit(String),
     /// The call makes no sense.
     Invalid(String),
+    /// The node at the other end is gone, and perhaps messages with it.
+    NodeLost,
+    /// Nobody answers at the address, or nothing could be launched there; the text says what was tried.
+    Unreachable(String),
+    /// Somebody has that name already; the text says who.
+    Exists(String),
     /// The value cannot be written as a message.
     Encode(String),
     /// The message is not of the type that was to be read. It is consumed.
@@ -36,9 +42,14 @@ impl fmt::Display for Error {
             Self::Closed => f.write_str("the other end of the channel is closed"),
             Self::WouldBlock => f.write_str("it would have to wait"),
             Self::TooLarge(limit) => write!(f, "the message is longer than {limit} bytes"),
-            Self::NotFound(text) | Self::BadModule(text) | Self::Denied(text) | Self::Limit(text) | Self::Invalid(text) => {
-                f.write_str(text)
-            }
+            Self::NotFound(text)
+            | Self::BadModule(text)
+            | Self::Denied(text)
+            | Self::Limit(text)
+            | Self::Invalid(text)
+            | Self::Unreachable(text)
+            | Self::Exists(text) => f.write_str(text),
+            Self::NodeLost => f.write_str("the node at the other end is lost"),
             Self::Encode(text) => write!(f, "the value cannot be sent: {text}"),
             Self::Decode(text) => write!(f, "the message is of another type: {text}"),
         }
@@ -58,6 +69,9 @@ impl From<types::Error> for Error {
             types::Error::Denied(text) => Self::Denied(text),
             types::Error::Limit(text) => Self::Limit(text),
             types::Error::Invalid(text) => Self::Invalid(text),
+            types::Error::NodeLost => Self::NodeLost,
+            types::Error::Unreachable(text) => Self::Unreachable(text),
+            types::Error::Exists(text) => Self::Exists(text),
             types::Error::Attachments => Self::Invalid("the message carries ends of channels or blobs".into()),
         }
     }

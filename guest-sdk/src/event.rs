@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use crate::bindings::events;
 use crate::channel::{self, Channel};
 use crate::message::Message;
-use crate::{Error, ExitReason, Place, Pollable};
+use crate::options::nanos;
+use crate::{Error, ExitReason, Monitor, Node, Place, Pollable};
 
 /// Something to wait for, with the value it has when it comes.
 #[diagnostic::on_unimplemented(
@@ -41,6 +42,14 @@ pub struct NextMessage<'a, G, P>(&'a Channel<G, P>);
 #[derive(Debug)]
 pub struct Exited<'a, G, P>(&'a Place<G, P>);
 
+/// The end of a place that is only watched; see [`Monitor::ended`].
+#[derive(Debug)]
+pub struct Ended<'a>(&'a Monitor);
+
+/// The loss of a node; see [`Node::lost`].
+#[derive(Debug)]
+pub struct Lost<'a>(&'a Node);
+
 /// A point in time; see [`after`] and [`at`].
 #[derive(Clone, Copy, Debug)]
 pub struct Timer(Duration);
@@ -60,6 +69,20 @@ impl<G, P> Place<G, P> {
     /// The event of its end.
     pub fn exited(&self) -> Exited<'_, G, P> {
         Exited(self)
+    }
+}
+
+impl Monitor {
+    /// The event of its end.
+    pub fn ended(&self) -> Ended<'_> {
+        Ended(self)
+    }
+}
+
+impl Node {
+    /// The event that the connection to it is gone. It never comes for [`Node::this`].
+    pub fn lost(&self) -> Lost<'_> {
+        Lost(self)
     }
 }
 
@@ -110,6 +133,7 @@ impl<G: Message, P> Event for NextMessage<'_, G, P> {
     fn take(self, fired: Fired) -> Result<G, Error> {
         match fired {
             events::Fired::Message(message) => channel::decode::<G>(message),
+            events::Fired::NodeLost => Err(Error::NodeLost),
             _ => Err(Error::Closed),
         }
     }
@@ -130,11 +154,36 @@ impl<G, P> Event for Exited<'_, G, P> {
     }
 }
 
+impl Event for Ended<'_> {
+    type Output = ExitReason;
+
+    fn source(&self) -> Source<'_> {
+        events::Event::Down(self.0.raw())
+    }
+
+    fn take(self, fired: Fired) -> ExitReason {
+        match fired {
+            events::Fired::Down(reason) => reason.into(),
+            _ => unreachable!("the host answers an end with an end"),
+        }
+    }
+}
+
+impl Event for Lost<'_> {
+    type Output = ();
+
+    fn source(&self) -> Source<'_> {
+        events::Event::NodeDown(self.0.raw())
+    }
+
+    fn take(self, _: Fired) {}
+}
+
 impl Event for Timer {
     type Output = ();
 
     fn source(&self) -> Source<'_> {
-        events::Event::After(u64::try_from(self.0.as_nanos()).unwrap_or(u64::MAX))
+        events::Event::After(nanos(self.0))
     }
 
     fn take(self, _: Fired) {}

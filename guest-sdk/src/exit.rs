@@ -25,6 +25,10 @@ pub enum ExitReason {
     Killed,
     /// It went over its memory, its deadline or its fuel; the text says which.
     Limit(String),
+    /// The node it ran on was lost, and perhaps it with it.
+    NodeLost,
+    /// A place that it was linked to went wrong; the text says which and how.
+    Linked(String),
 }
 
 impl ExitReason {
@@ -43,6 +47,8 @@ impl fmt::Display for ExitReason {
             Self::Trapped { message, .. } => write!(f, "trapped: {message}"),
             Self::Killed => f.write_str("was killed"),
             Self::Limit(which) => write!(f, "went over its limit: {which}"),
+            Self::NodeLost => f.write_str("was lost with its node"),
+            Self::Linked(which) => write!(f, "ended because {which}"),
         }
     }
 }
@@ -56,6 +62,8 @@ impl From<types::ExitReason> for ExitReason {
             types::ExitReason::Trapped(types::Trap { message, backtrace }) => Self::Trapped { message, backtrace },
             types::ExitReason::Killed => Self::Killed,
             types::ExitReason::Limit(which) => Self::Limit(which),
+            types::ExitReason::NodeLost => Self::NodeLost,
+            types::ExitReason::Linked(which) => Self::Linked(which),
         }
     }
 }

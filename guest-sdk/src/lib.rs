@@ -32,12 +32,15 @@
 //!
 //! # What there is
 //!
-//! * [`start`](macro@start) makes a function a start function: `f::spawn()` starts it as a place, `f::spawn_with(Options)` with
-//!   limits, grants and arguments; [`spawn()`] starts any module's by path and name.
-//! * [`Place`] is the handle: its channel, `wait` for its [`ExitReason`], `kill`, `id`.
+//! * [`start`](macro@start) makes a function a start function: `f::spawn()` starts it as a place, `f::at(&node)` and
+//!   `f::named("name")` begin one that runs elsewhere or can be found, `f::spawn_with(Options)` gives it limits, grants and arguments;
+//!   [`spawn()`] starts any module's by path and name.
+//! * [`Place`] is the handle: its channel, `wait` for its [`ExitReason`], `kill`, `link`, `id`. [`monitor()`] watches a place that
+//!   somebody else started.
+//! * [`Node`] is where places run: this one, or another that is connected to or created; `lookup` finds its named places.
 //! * [`Channel`] has `put` and `get`, `put_get`, `try_put`, `try_get`, `put_many`, `get_many`; [`Channel::pair`] makes one. Messages
 //!   are any type of serde's, or [`Bytes`]; ends of channels and [`Blob`]s may be inside.
-//! * [`sync!`] waits for whichever comes first of messages, ends of places, timers and WASI's pollables:
+//! * [`sync!`] waits for whichever comes first of messages, ends of places, timers, losses of nodes and WASI's pollables:
 //!
 //! ```no_run
 //! # mod program {
@@ -69,18 +72,26 @@ mod event;
 mod exit;
 mod log;
 mod message;
+mod monitor;
+mod node;
+mod options;
 mod place;
+mod spawner;
 mod start;
 
 pub use blob::Blob;
 pub use channel::Channel;
 pub use error::Error;
-pub use event::{Event, Exited, NextMessage, Ready, Timer, after, at, ready, sync};
+pub use event::{Ended, Event, Exited, Lost, NextMessage, Ready, Timer, after, at, ready, sync};
 pub use exit::{ExitReason, exit};
 pub use log::{Level, log};
 pub use message::{AsMessage, Bytes, Message};
-pub use place::{Grants, Module, Options, Place, PlaceId, spawn, this};
+pub use monitor::{Monitor, monitor};
+pub use node::{CreateOptions, Node, NodeId};
+pub use options::{Grants, Options};
+pub use place::{Module, Place, PlaceId, spawn, this};
 pub use places_macros::{start, sync};
+pub use spawner::Spawner;
 pub use wasip2::io::poll::Pollable;
 
 /// What a start function returns: nothing, or any error, whose text becomes the place's [`ExitReason::Failed`].

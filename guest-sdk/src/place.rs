@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::time::Duration;
 
-use crate::bindings::{api, channels, types};
-use crate::{Bytes, Channel, Error, ExitReason, Pollable};
+use serde::{Deserialize, Serialize};
+
+use crate::bindings::{api, types};
+use crate::{Bytes, Channel, Error, ExitReason, NodeId, Options, Pollable};
 
 /// A place that this one started: the end of its channel, and its end.
 ///
@@ -43,24 +44,25 @@ impl From<String> for Module {
 /// A start function of this crate has a shorter way, with types: `hello_world::spawn()`; see [`start`](macro@crate::start).
 ///
 /// # Errors
-/// [`Error::NotFound`], [`Error::BadModule`]; [`Error::Denied`] where the module lies elsewhere or the options ask for more than
-/// this place has; [`Error::Limit`] where the host has no room.
+/// [`Error::NotFound`], [`Error::BadModule`]; [`Error::Denied`] where the module lies elsewhere, the options ask for more than this
+/// place has, or the node does not allow it; [`Error::Limit`] where the host has no room; [`Error::Exists`] where the name is taken;
+/// [`Error::NodeLost`].
 pub fn spawn(module: impl Into<Module>, start: &str, options: Options) -> Result<Place, Error> {
     let path = match module.into() {
         Module::This => None,
         Module::File(path) => Some(path),
     };
-    let (place, end) = api::spawn(path.as_deref(), start, &options.0)?;
+    let (place, end) = api::spawn(path.as_deref(), start, &options.raw())?;
     Ok(Place { place, channel: Channel::new(end) })
 }
 
-/// The name of this place.
+/// The id of this place.
 pub fn this() -> PlaceId {
     api::self_id().into()
 }
 
 impl<G, P> Place<G, P> {
-    /// Its name, never used again.
+    /// Its id, never used again.
     pub fn id(&self) -> PlaceId {
         self.place.id().into()
     }
@@ -73,6 +75,18 @@ impl<G, P> Place<G, P> {
     /// Ends it, whatever it is doing, and waits until that is so. One that ended before keeps its reason.
     pub fn kill(&self) {
         self.place.kill();
+    }
+
+    /// From now on this place and that one each end when the other goes wrong: when its end is no
+    /// [success](ExitReason::is_success). If it has gone wrong already, that is now. The reason is [`ExitReason::Linked`], which names
+    /// the first cause; that of a place on another node is [`ExitReason::Killed`].
+    pub fn link(&self) {
+        self.place.link();
+    }
+
+    /// Undoes [`Self::link`].
+    pub fn unlink(&self) {
+        self.place.unlink();
     }
 
     /// The end of its channel, which this derefs to.
@@ -108,101 +122,29 @@ impl<G, P> Deref for Place<G, P> {
     }
 }
 
-/// How a place is to be started. What is not said is its parent's; nothing can be more than its parent's.
-///
-/// ```
-/// # use places::Options;
-/// # use std::time::Duration;
-/// Options::new().args(["--fast"]).memory(16 << 20).deadline(Duration::from_secs(5));
-/// ```
-#[derive(Clone, Debug)]
-pub struct Options(api::SpawnOptions);
-
-impl Default for Options {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Options {
-    /// All its parent has.
-    pub fn new() -> Self {
-        let bounds = channels::Bounds { messages: None, bytes: None };
-        Self(api::SpawnOptions { args: Vec::new(), memory: None, deadline: None, fuel: None, bounds, grants: None })
-    }
-
-    /// Command-line arguments, after the name of the start function.
-    #[must_use]
-    pub fn args<S: Into<String>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
-        self.0.args = args.into_iter().map(Into::into).collect();
-        self
-    }
-
-    /// Bytes of memory.
-    #[must_use]
-    pub fn memory(mut self, bytes: u64) -> Self {
-        self.0.memory = Some(bytes);
-        self
-    }
-
-    /// How long it may live.
-    #[must_use]
-    pub fn deadline(mut self, life: Duration) -> Self {
-        self.0.deadline = Some(u64::try_from(life.as_nanos()).unwrap_or(u64::MAX));
-        self
-    }
-
-    /// Units of fuel, on a host that counts it.
-    #[must_use]
-    pub fn fuel(mut self, units: u64) -> Self {
-        self.0.fuel = Some(units);
-        self
-    }
-
-    /// How many messages wait in each direction before putting does.
-    #[must_use]
-    pub fn capacity(mut self, messages: u32) -> Self {
-        self.0.bounds.messages = Some(messages);
-        self
-    }
-
-    /// What it may reach outside of itself.
-    #[must_use]
-    pub fn grants(mut self, grants: Grants) -> Self {
-        let Grants { dirs, env, network } = grants;
-        self.0.grants = Some(api::Grants { dirs, env, network });
-        self
-    }
-}
-
-/// What a place may reach outside of itself: a part of what its parent may. The default is nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Grants {
-    /// Of its parent's directories, by their path in the guest.
-    pub dirs: Vec<String>,
-    /// Of its parent's environment variables, by name.
-    pub env: Vec<String>,
-    /// The network.
-    pub network: bool,
-}
-
 /// Names one life of a place, on one life of a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PlaceId {
     /// The node it lives on.
-    pub node: u128,
+    pub node: NodeId,
     /// Counts the places of that node.
     pub seq: u64,
 }
 
 impl fmt::Display for PlaceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:08x}.{}", self.node >> 96, self.seq)
+        write!(f, "{}.{}", self.node, self.seq)
     }
 }
 
 impl From<types::PlaceId> for PlaceId {
     fn from(id: types::PlaceId) -> Self {
-        Self { node: u128::from(id.node.hi) << 64 | u128::from(id.node.lo), seq: id.seq }
+        Self { node: id.node.into(), seq: id.seq }
+    }
+}
+
+impl From<PlaceId> for types::PlaceId {
+    fn from(id: PlaceId) -> Self {
+        Self { node: id.node.into(), seq: id.seq }
     }
 }

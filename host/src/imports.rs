@@ -5,5 +5,6 @@
 mod channels;
 mod events;
 mod logging;
+mod nodes;
 mod places;
 mod types;

@@ -25,4 +25,4 @@ pub use engine::{Import, Inspection, Kind, StartFunction};
 pub use host::{BuildError, Host, HostBuilder};
 pub use id::{Digest, NodeId, PlaceId};
 pub use node::{CreateOptions, Node, NodeError, SpawnOptions};
-pub use place::{Activity, ExitReason, Exiting, LookupError, Place, PlaceInfo, SpawnError};
+pub use place::{Activity, ExitReason, Exiting, LookupError, Monitor, Place, PlaceInfo, SpawnError};

@@ -14,7 +14,7 @@ use crate::config::{Output, PlaceConfig};
 use crate::engine::Module;
 use crate::host::Shared;
 use crate::id::{NodeId, PlaceId};
-use crate::place::{self, LookupError, Owner, Place, Request, SpawnError};
+use crate::place::{self, LookupError, Monitor, Owner, Place, Request, SpawnError};
 
 /// A node: this one, or another that this one is connected to. Clones are handles to the same node.
 #[derive(Clone)]
@@ -184,15 +184,16 @@ impl Node {
         }
     }
 
-    /// A handle to a living place of the node, to wait for its end.
+    /// A handle to a living place of the node, to wait for its end. To kill it there is [`crate::Host::find`].
     ///
     /// # Errors
     /// [`LookupError`]: no such place lives, or the node is lost.
-    pub async fn monitor(&self, place: PlaceId) -> Result<Place, LookupError> {
-        match &self.0 {
+    pub async fn monitor(&self, place: PlaceId) -> Result<Monitor, LookupError> {
+        let found = match &self.0 {
             Kind::Here(host) => host.registry.find(place).ok_or(LookupError::NoPlace { id: place }),
             Kind::There(peer) => peer.monitor(place).await,
-        }
+        };
+        found.map(Monitor::new)
     }
 
     /// Ends the node, if it lets us.
@@ -232,7 +233,7 @@ impl fmt::Debug for Node {
 
 impl Shared {
     /// The living place of this id, on whichever node that is.
-    pub(crate) async fn monitor(self: &Arc<Self>, place: PlaceId) -> Result<Place, LookupError> {
+    pub(crate) async fn monitor(self: &Arc<Self>, place: PlaceId) -> Result<Monitor, LookupError> {
         let node = match self.network.get() {
             _ if place.node == self.node => Some(Node::here(self)),
             Some(network) => network.peer(place.node),

@@ -36,6 +36,10 @@ use crate::id::PlaceId;
 #[derive(Clone, Debug)]
 pub struct Place(Arc<Life>);
 
+/// A handle to a place, for waiting alone. Clones are handles to the same place.
+#[derive(Clone, Debug)]
+pub struct Monitor(Place);
+
 /// What all who know of a place share, wherever it runs.
 pub(crate) struct Life {
     id: PlaceId,
@@ -84,6 +88,27 @@ impl Place {
     /// As [`Self::kill`], without waiting.
     pub fn kill_soon(&self) {
         self.0.end(ExitReason::Killed);
+    }
+}
+
+impl Monitor {
+    pub(crate) fn new(place: Place) -> Self {
+        Self(place)
+    }
+
+    /// The place's name, never used again.
+    pub fn id(&self) -> PlaceId {
+        self.0.id()
+    }
+
+    /// Waits for its end; any number of times, by any number of waiters.
+    pub async fn wait(&self) -> ExitReason {
+        self.0.wait().await
+    }
+
+    /// A wait for its end that can be polled beside others.
+    pub fn exiting(&self) -> Exiting<'_> {
+        self.0.exiting()
     }
 }
 

@@ -15,6 +15,7 @@ const CORE: &str = concat!(
     include_str!("../../../wit/types.wit"),
     include_str!("../../../wit/channels.wit"),
     include_str!("../../../wit/events.wit"),
+    include_str!("../../../wit/nodes.wit"),
     include_str!("../../../wit/places.wit"),
     include_str!("../../../wit/logging.wit"),
 );
@@ -30,7 +31,7 @@ pub(crate) fn section(export: &str) -> Result<Vec<u8>, String> {
     let world = format!(
         "package places-start:start-{export};\n\
          world start {{\n\
-             use places:core/channels@0.1.0.{{channel}};\n\
+             use places:core/channels@0.2.0.{{channel}};\n\
              export %{export}: func(ch: channel) -> result<_, string>;\n\
          }}\n"
     );

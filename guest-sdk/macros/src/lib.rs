@@ -21,6 +21,8 @@ use proc_macro::TokenStream;
 /// stays callable. Beside it comes a module of the same name:
 ///
 /// * `hello_world::spawn()` starts it as a place and returns a `Place` that gets what the function puts, and the reverse;
+/// * `hello_world::at(&node)` and `hello_world::named("greeter")` begin one on another node, or one that others find by name:
+///   `hello_world::at(&node).named("greeter").spawn()`, see [`Spawner`](../places/struct.Spawner.html);
 /// * `hello_world::spawn_with(options)` does so with [`Options`](../places/struct.Options.html);
 /// * `hello_world::NAME` is `"hello-world"`.
 #[proc_macro_attribute]
@@ -44,7 +46,7 @@ pub fn start(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// value, as those of a `match` do, and may `return`, `break` or use `?`.
 ///
 /// Events are values that implement [`Event`](../places/trait.Event.html): `channel.message()` (here also written `channel.get()`),
-/// `place.exited()`, `after(duration)`, `at(instant)`, `ready(&pollable)`.
+/// `place.exited()`, `monitor.ended()`, `node.lost()`, `after(duration)`, `at(instant)`, `ready(&pollable)`.
 #[proc_macro]
 pub fn sync(input: TokenStream) -> TokenStream {
     syn::parse::<sync::Arms>(input).map_or_else(syn::Error::into_compile_error, sync::Arms::expand).into()

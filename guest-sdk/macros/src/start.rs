@@ -104,12 +104,19 @@ fn nearest_name(text: &str) -> String {
 fn spawners(function: &ItemFn, channel: &Type, export: &str) -> TokenStream {
     let (name, visibility) = (&function.sig.ident, &function.vis);
     // The module cannot name types of the function's scope; an alias beside it can.
-    let place = format_ident!("__Place_{}", name);
+    let (place, spawner) = (format_ident!("__Place_{}", name), format_ident!("__Spawner_{}", name));
     let doc = format!("Starts [`{name}`](fn@{name}) as a place.");
     quote! {
         #[doc(hidden)]
         #[allow(non_camel_case_types, reason = "named after a function")]
         type #place = ::places::Place<
+            <#channel as ::places::__macro::End>::Put,
+            <#channel as ::places::__macro::End>::Get,
+        >;
+
+        #[doc(hidden)]
+        #[allow(non_camel_case_types, dead_code, reason = "named after a function that may be spawned without it")]
+        type #spawner = ::places::Spawner<
             <#channel as ::places::__macro::End>::Put,
             <#channel as ::places::__macro::End>::Get,
         >;
@@ -126,6 +133,16 @@ fn spawners(function: &ItemFn, channel: &Type, export: &str) -> TokenStream {
             /// There is no room for another place.
             pub fn spawn() -> ::core::result::Result<super::#place, ::places::Error> {
                 spawn_with(::places::Options::new())
+            }
+
+            /// The place on that node, to be started by `spawn`.
+            pub fn at(node: &::places::Node) -> super::#spawner {
+                ::places::Spawner::new(NAME, ::places::Options::new().at(node))
+            }
+
+            /// The place under that name, to be started by `spawn`.
+            pub fn named(name: impl ::core::convert::Into<::std::string::String>) -> super::#spawner {
+                ::places::Spawner::new(NAME, ::places::Options::new().named(name))
             }
 
             /// Starts the place with options.

@@ -32,7 +32,7 @@ pub(crate) fn load(path: &Path, error: &LoadError) -> CliError {
         LoadError::Imports { missing } => {
             let error = cannot(format!("`{file}` imports what this host does not offer"));
             let error = missing.iter().fold(error, |error, import| error.cause(import));
-            error.hint("a place can import WASI 0.2 and places:core@0.1; `placehost inspect` shows what this one does")
+            error.hint("a place can import WASI 0.2 and places:core@0.2; `placehost inspect` shows what this one does")
         }
         LoadError::TooLarge { .. } => {
             cannot(error.to_string()).hint("`wasm-tools strip` takes debug information and names out of a module")

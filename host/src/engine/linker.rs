@@ -3,13 +3,13 @@
 use wasmtime::component::{Component, HasSelf, InstancePre};
 use wasmtime::{Engine, component};
 
-use crate::bindings::places::core::{channels, events, logging, places, types};
+use crate::bindings::places::core::{channels, events, logging, nodes, places, types};
 use crate::place::State;
 
 /// The WASI packages that a place may import, all at version 0.2.
 const WASI: [&str; 6] = ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:io", "wasi:random", "wasi:sockets"];
-/// The interfaces of the contract, at version 0.1.
-const OURS: [&str; 5] = ["channels", "events", "logging", "places", "types"];
+/// The interfaces of the contract, at version 0.2.
+const OURS: [&str; 6] = ["channels", "events", "logging", "nodes", "places", "types"];
 
 /// Binds a component's imports to the host.
 pub(crate) struct Linker(component::Linker<State>);
@@ -21,6 +21,7 @@ impl Linker {
         channels::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut State| state)?;
         events::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut State| state)?;
         logging::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut State| state)?;
+        nodes::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut State| state)?;
         places::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut State| state)?;
         types::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut State| state)?;
         Ok(Self(linker))
@@ -51,8 +52,8 @@ pub(crate) fn describe_import(name: &str) -> Option<String> {
     match package {
         _ if WASI.contains(&package) && has("0.2") => None,
         _ if WASI.contains(&package) => Some(format!("`{name}`: this host has WASI 0.2 ({package}@0.2)")),
-        "places:core" if OURS.contains(&member) && has("0.1") => None,
-        "places:core" if OURS.contains(&member) => Some(format!("`{name}`: this host has places:core@0.1")),
+        "places:core" if OURS.contains(&member) && has("0.2") => None,
+        "places:core" if OURS.contains(&member) => Some(format!("`{name}`: this host has places:core@0.2")),
         "wasi:http" => Some(format!("`{name}`: this host has no HTTP; a place can use TCP where `--net` grants it")),
         _ => Some(format!("`{name}`: this host has no such interface")),
     }
@@ -64,15 +65,15 @@ mod tests {
 
     #[test]
     fn an_import_is_had_at_its_version_only() {
-        for had in ["wasi:io/poll@0.2.3", "wasi:cli/stdout@0.2.12", "places:core/channels@0.1.0"] {
+        for had in ["wasi:io/poll@0.2.3", "wasi:cli/stdout@0.2.12", "places:core/channels@0.2.0", "places:core/nodes@0.2.0"] {
             assert_eq!(describe_import(had), None);
         }
         for (name, part) in [
             ("wasi:io/poll@0.3.0", "WASI 0.2"),
             ("wasi:io/poll@0.20.0", "WASI 0.2"),
             ("wasi:http/types@0.2.0", "no HTTP"),
-            ("places:core/channels@0.2.0", "places:core@0.1"),
-            ("places:core/nowhere@0.1.0", "no such interface"),
+            ("places:core/channels@0.1.0", "places:core@0.2"),
+            ("places:core/nowhere@0.2.0", "no such interface"),
             ("log", "no such interface"),
         ] {
             assert!(describe_import(name).unwrap().contains(part), "{name}");

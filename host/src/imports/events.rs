@@ -11,8 +11,9 @@ use wasmtime_wasi::p2::DynPollable;
 use wasmtime_wasi::p2::bindings::io::poll::Host as _;
 
 use crate::bindings::places::core::events::{Error, Event, Fired, Host};
-use crate::channel::{Accept, Channel, Message, Reading, Taken};
-use crate::place::{ExitReason, Exiting, LONGEST, Place, State};
+use crate::channel::{Accept, Channel, GetError, Message, Reading, Taken};
+use crate::node::Node;
+use crate::place::{ExitReason, Exiting, LONGEST, Monitor, Place, State};
 
 impl Host for State {
     async fn sync(&mut self, events: Vec<Event>) -> wasmtime::Result<Result<(u32, Fired), Error>> {
@@ -26,6 +27,8 @@ impl Host for State {
             match event {
                 Event::Channel(end) => sources.push((index, Source::Channel(self.table.get(&end)?.clone()))),
                 Event::Exit(place) => sources.push((index, Source::Place(self.table.get(&place)?.clone()))),
+                Event::Down(monitor) => sources.push((index, Source::Monitor(self.table.get(&monitor)?.clone()))),
+                Event::NodeDown(node) => sources.push((index, Source::Node(self.table.get(&node)?.clone()))),
                 Event::Pollable(pollable) => pollables.push((index, pollable)),
                 Event::After(nanos) => timer = Some(timer.map_or((nanos, index), |first| first.min((nanos, index)))),
             }
@@ -33,8 +36,11 @@ impl Host for State {
         let (index, ready) = wait(&sources, self.pollables(pollables, turn / (sources.len() + 1)), timer, turn).await?;
         let fired = match ready {
             Ready::Message(message) => Fired::Message(self.got(message)?),
-            Ready::Closed => Fired::Closed,
+            Ready::Ended(GetError::Closed) => Fired::Closed,
+            Ready::Ended(GetError::NodeLost) => Fired::NodeLost,
             Ready::Exit(reason) => Fired::Exit(reason.into()),
+            Ready::Down(reason) => Fired::Down(reason.into()),
+            Ready::NodeDown => Fired::NodeDown,
             Ready::After => Fired::After,
             Ready::Pollable => Fired::Pollable,
         };
@@ -45,6 +51,8 @@ impl Host for State {
 enum Source {
     Channel(Channel),
     Place(Place),
+    Monitor(Monitor),
+    Node(Node),
 }
 
 impl Source {
@@ -52,14 +60,18 @@ impl Source {
         match self {
             Self::Channel(end) => Wait::Reading(end.reading()),
             Self::Place(place) => Wait::Exiting(place.exiting()),
+            Self::Monitor(monitor) => Wait::GoingDown(monitor.exiting()),
+            Self::Node(node) => Wait::Losing(Box::pin(node.lost())),
         }
     }
 }
 
 enum Ready {
     Message(Message),
-    Closed,
+    Ended(GetError),
     Exit(ExitReason),
+    Down(ExitReason),
+    NodeDown,
     After,
     Pollable,
 }
@@ -67,15 +79,21 @@ enum Ready {
 enum Wait<'a> {
     Reading(Reading<'a>),
     Exiting(Exiting<'a>),
+    GoingDown(Exiting<'a>),
+    Losing(Pin<Box<dyn Future<Output = ()> + Send + 'a>>),
 }
 
 impl Wait<'_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ready> {
         match self {
             Self::Exiting(exiting) => exiting.poll(cx).map(Ready::Exit),
+            Self::GoingDown(exiting) => exiting.poll(cx).map(Ready::Down),
+            Self::Losing(lost) => lost.as_mut().poll(cx).map(|()| Ready::NodeDown),
             Self::Reading(reading) => reading.poll_take(cx, Accept::Any).map(|taken| match taken {
                 Taken::Message(message) => Ready::Message(message),
-                Taken::Attached | Taken::Ended(_) => Ready::Closed,
+                Taken::Ended(ending) => Ready::Ended(ending.into()),
+                // Not where any message is acceptable.
+                Taken::Attached => Ready::Ended(GetError::Closed),
             }),
         }
     }

@@ -2,17 +2,19 @@
 
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wasmtime::component::Resource;
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 
-use crate::bindings::places::core::places::{Error, ExitReason, Grants, Host, HostPlace, PlaceId, SpawnOptions};
+use super::types::chain;
+use crate::bindings::places::core::places::{Error, ExitReason, Grants, Host, HostMonitor, HostPlace, PlaceId, SpawnOptions};
 use crate::channel::Channel;
 use crate::config::{self, Limits, PlaceConfig};
 use crate::engine::LoadError;
-use crate::place::{self, ExitCall, LONGEST, Place, Request, SpawnError, State};
+use crate::node::{Node, Order};
+use crate::place::{ExitCall, LONGEST, Monitor, Place, SpawnError, State};
 
 impl Host for State {
     async fn spawn(
@@ -21,7 +23,11 @@ impl Host for State {
         start: String,
         options: SpawnOptions,
     ) -> wasmtime::Result<Result<(Resource<Place>, Resource<Channel>), Error>> {
-        match self.try_spawn(module, &start, options).await {
+        let node = match &options.at {
+            Some(node) => self.table.get(node)?.clone(),
+            None => Node::here(&self.host),
+        };
+        match self.try_spawn(module, start, node, options).await {
             Ok((place, channel)) => Ok(Ok((self.table.push(place)?, self.table.push(channel)?))),
             Err(error) => Ok(Err(error)),
         }
@@ -60,8 +66,18 @@ impl HostPlace for State {
         Ok(())
     }
 
+    fn link(&mut self, place: Resource<Place>) -> wasmtime::Result<()> {
+        self.life.link(self.table.get(&place)?);
+        Ok(())
+    }
+
+    fn unlink(&mut self, place: Resource<Place>) -> wasmtime::Result<()> {
+        self.life.unlink(self.table.get(&place)?);
+        Ok(())
+    }
+
     fn subscribe(&mut self, place: Resource<Place>) -> wasmtime::Result<Resource<DynPollable>> {
-        let ended = Ended(self.table.get(&place)?.clone());
+        let ended = Ended(Monitor::new(self.table.get(&place)?.clone()));
         let ended = self.table.push(ended)?;
         subscribe(&mut self.table, ended)
     }
@@ -72,8 +88,32 @@ impl HostPlace for State {
     }
 }
 
+impl HostMonitor for State {
+    async fn create(&mut self, id: PlaceId) -> wasmtime::Result<Result<Resource<Monitor>, Error>> {
+        match self.host.monitor(id.into()).await {
+            Ok(monitor) => Ok(Ok(self.table.push(monitor)?)),
+            Err(error) => Ok(Err(error.into())),
+        }
+    }
+
+    async fn wait(&mut self, monitor: Resource<Monitor>) -> wasmtime::Result<ExitReason> {
+        Ok(self.table.get(&monitor)?.wait().await.into())
+    }
+
+    fn subscribe(&mut self, monitor: Resource<Monitor>) -> wasmtime::Result<Resource<DynPollable>> {
+        let ended = Ended(self.table.get(&monitor)?.clone());
+        let ended = self.table.push(ended)?;
+        subscribe(&mut self.table, ended)
+    }
+
+    fn drop(&mut self, monitor: Resource<Monitor>) -> wasmtime::Result<()> {
+        self.table.delete(monitor)?;
+        Ok(())
+    }
+}
+
 /// A place as a pollable: ready when it has ended.
-struct Ended(Place);
+struct Ended(Monitor);
 
 #[async_trait]
 impl Pollable for Ended {
@@ -83,22 +123,44 @@ impl Pollable for Ended {
 }
 
 impl State {
-    async fn try_spawn(&mut self, module: Option<String>, start: &str, options: SpawnOptions) -> Result<(Place, Channel), Error> {
-        let config = child_config(&self.config, options)?;
-        let other = match module {
+    async fn try_spawn(
+        &mut self,
+        module: Option<String>,
+        start: String,
+        node: Node,
+        mut options: SpawnOptions,
+    ) -> Result<(Place, Channel), Error> {
+        let (name, detached, link) = (options.name.take(), options.detached, options.link);
+        let explicit_grants = options.grants.is_some();
+        let mut config = child_config(&self.config, options)?;
+        if detached {
+            config.limits.deadline = [config.limits.deadline, self.time_left()].into_iter().flatten().min();
+        }
+        let module = match module {
             Some(path) => {
                 let file = self.resolve(Path::new(&path))?;
-                Some(self.host.clone().modules.load(&file).await.map_err(|error| load_error(&path, &error))?)
+                self.host.clone().modules.load(&file).await.map_err(|error| load_error(&path, &error))?
             }
-            None => None,
+            None => self.module.clone(),
         };
-        let module = other.unwrap_or_else(|| self.module.clone());
-        let request = Request { module, start: start.into(), config, owner: Arc::clone(&self.owner), name: None };
-        match place::spawn(&self.host, request) {
+        let owner = Arc::clone(&self.owner);
+        match node.spawn(Order { module, start, config, name, detached, owner, explicit_grants }).await {
             // This place is being killed and has only not noticed yet. There is nothing it could do with an error.
             Err(SpawnError::Ending) => std::future::pending().await,
-            result => result.map_err(Error::from),
+            Err(error) => Err(error.into()),
+            Ok((place, channel)) => {
+                if link {
+                    self.life.link(&place);
+                }
+                Ok((place, channel))
+            }
         }
+    }
+
+    /// Until its deadline.
+    fn time_left(&self) -> Option<Duration> {
+        let deadline = self.config.limits.deadline?;
+        Some(deadline.saturating_sub(Instant::now().duration_since(self.since)))
     }
 
     /// Finds the module inside the folder of this place's own, or inside one that the host allows. A path that leads elsewhere is
@@ -131,7 +193,7 @@ fn load_error(path: &str, error: &LoadError) -> Error {
 
 /// The child's configuration: its parent's, narrowed.
 fn child_config(parent: &PlaceConfig, options: SpawnOptions) -> Result<PlaceConfig, Error> {
-    let SpawnOptions { args, memory, deadline, fuel, bounds, grants } = options;
+    let SpawnOptions { args, memory, deadline, fuel, bounds, grants, .. } = options;
     let limits = Limits {
         memory: at_most("bytes of memory", memory, Some(parent.limits.memory))?.unwrap_or(parent.limits.memory),
         // The parent's own deadline ends its children too.
@@ -157,6 +219,9 @@ fn narrow(had: &config::Grants, wanted: Grants) -> Result<config::Grants, Error>
     if wanted.network && !had.network {
         return Err(denied("the network".into()));
     }
+    if wanted.nodes && !had.nodes {
+        return Err(denied("other nodes".into()));
+    }
     let dir = |path: String| {
         let found = had.dirs.iter().find(|dir| dir.guest == path);
         found.cloned().ok_or_else(|| denied(format!("the directory `{path}`")))
@@ -169,26 +234,6 @@ fn narrow(had: &config::Grants, wanted: Grants) -> Result<config::Grants, Error>
         dirs: wanted.dirs.into_iter().map(dir).collect::<Result<_, _>>()?,
         env: wanted.env.into_iter().map(variable).collect::<Result<_, _>>()?,
         network: wanted.network,
-        nodes: had.nodes,
+        nodes: wanted.nodes,
     })
-}
-
-impl From<SpawnError> for Error {
-    fn from(error: SpawnError) -> Self {
-        match error {
-            SpawnError::NoStart { ref has, .. } if has.is_empty() => Self::NotFound(format!("{error}; it has none")),
-            SpawnError::NoStart { ref has, .. } => Self::NotFound(format!("{error}; it has `{}`", has.join("`, `"))),
-            SpawnError::BadStart { .. } => Self::BadModule(error.to_string()),
-            SpawnError::TooManyPlaces { .. } | SpawnError::Memory { .. } | SpawnError::OverBudget(_) => Self::Limit(error.to_string()),
-            SpawnError::NoFuel | SpawnError::NoPreemption | SpawnError::Ending => Self::Denied(error.to_string()),
-            SpawnError::Setup(_) => Self::Denied(chain(&error)),
-            error => Self::Invalid(error.to_string()),
-        }
-    }
-}
-
-/// An error and its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -2,7 +2,8 @@
 
 use crate::bindings::places::core::types::{Error, ExitReason, Host, NodeId, PlaceId, Trap};
 use crate::channel::{GetError, MAX_MESSAGE, OverBudget, PutError};
-use crate::place::State;
+use crate::node::NodeError;
+use crate::place::{LookupError, SpawnError, State};
 use crate::{id, place};
 
 impl Host for State {}
@@ -10,7 +11,8 @@ impl Host for State {}
 impl From<PutError> for Error {
     fn from(error: PutError) -> Self {
         match error {
-            PutError::Closed | PutError::NodeLost => Self::Closed,
+            PutError::Closed => Self::Closed,
+            PutError::NodeLost => Self::NodeLost,
             PutError::Full => Self::WouldBlock,
             PutError::TooLarge => Self::TooLarge(MAX_MESSAGE as u64),
             PutError::OverBudget(error) => error.into(),
@@ -26,8 +28,53 @@ impl From<OverBudget> for Error {
 }
 
 impl From<GetError> for Error {
-    fn from(_: GetError) -> Self {
-        Self::Closed
+    fn from(error: GetError) -> Self {
+        match error {
+            GetError::Closed => Self::Closed,
+            GetError::NodeLost => Self::NodeLost,
+        }
+    }
+}
+
+impl From<LookupError> for Error {
+    fn from(error: LookupError) -> Self {
+        match error {
+            LookupError::NoName { .. } | LookupError::NoPlace { .. } | LookupError::NoNode { .. } => Self::NotFound(error.to_string()),
+            LookupError::Full { .. } | LookupError::OverBudget { .. } => Self::Limit(chain(&error)),
+            LookupError::NodeLost => Self::NodeLost,
+            LookupError::Refused(why) => Self::Denied(why),
+        }
+    }
+}
+
+impl From<NodeError> for Error {
+    fn from(error: NodeError) -> Self {
+        match error {
+            NodeError::Unreachable { .. } | NodeError::Version(_) | NodeError::Create(_) => Self::Unreachable(error.to_string()),
+            NodeError::Denied(_) | NodeError::NoNetwork => Self::Denied(error.to_string()),
+            NodeError::Lost => Self::NodeLost,
+            NodeError::Invalid(why) => Self::Invalid(why),
+        }
+    }
+}
+
+impl From<SpawnError> for Error {
+    fn from(error: SpawnError) -> Self {
+        match error {
+            SpawnError::NoStart { ref has, .. } if has.is_empty() => Self::NotFound(format!("{error}; it has none")),
+            SpawnError::NoStart { ref has, .. } => Self::NotFound(format!("{error}; it has `{}`", has.join("`, `"))),
+            SpawnError::BadStart { .. } | SpawnError::BadModule(_) => Self::BadModule(error.to_string()),
+            SpawnError::TooManyPlaces { .. }
+            | SpawnError::Memory { .. }
+            | SpawnError::OverBudget(_)
+            | SpawnError::TooLargeModule { .. }
+            | SpawnError::Limit(_) => Self::Limit(error.to_string()),
+            SpawnError::NoFuel | SpawnError::NoPreemption | SpawnError::Ending | SpawnError::Refused(_) => Self::Denied(error.to_string()),
+            SpawnError::Setup(_) => Self::Denied(chain(&error)),
+            SpawnError::NameTaken { .. } => Self::Exists(error.to_string()),
+            SpawnError::BadName { .. } => Self::Invalid(error.to_string()),
+            SpawnError::NodeLost => Self::NodeLost,
+        }
     }
 }
 
@@ -40,8 +87,9 @@ impl From<place::ExitReason> for ExitReason {
             place::ExitReason::Trapped { message, backtrace } => {
                 Self::Trapped(Trap { message: message.to_string(), backtrace: backtrace.to_string() })
             }
-            // Contract 0.1 has no words for what follows from other places and nodes.
-            place::ExitReason::Killed | place::ExitReason::NodeLost | place::ExitReason::Linked(_) => Self::Killed,
+            place::ExitReason::Killed => Self::Killed,
+            place::ExitReason::NodeLost => Self::NodeLost,
+            place::ExitReason::Linked(which) => Self::Linked(which.to_string()),
             place::ExitReason::Limit(which) => Self::Limit(which.to_string()),
         }
     }
@@ -49,7 +97,24 @@ impl From<place::ExitReason> for ExitReason {
 
 impl From<id::PlaceId> for PlaceId {
     fn from(id: id::PlaceId) -> Self {
-        let id::PlaceId { node: id::NodeId(node), seq } = id;
-        Self { node: NodeId { hi: (node >> 64) as u64, lo: node as u64 }, seq }
+        Self { node: id.node.into(), seq: id.seq }
     }
+}
+
+impl From<PlaceId> for id::PlaceId {
+    fn from(PlaceId { node, seq }: PlaceId) -> Self {
+        Self { node: id::NodeId(u128::from(node.hi) << 64 | u128::from(node.lo)), seq }
+    }
+}
+
+impl From<id::NodeId> for NodeId {
+    fn from(id::NodeId(id): id::NodeId) -> Self {
+        Self { hi: (id >> 64) as u64, lo: id as u64 }
+    }
+}
+
+/// An error and its causes on one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
