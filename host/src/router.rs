@@ -3,8 +3,10 @@
 //! The network starts when it is first needed: a host that speaks to nobody opens no socket. Places know nothing of it, for they
 //! see [`Node`]s; the network knows nothing of places, for it sees ends of channels and frames.
 
+mod launch;
 mod peer;
 mod policy;
+mod rows;
 mod serve;
 mod shipping;
 
@@ -15,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use placehost_proto::frame::{Goodbye, PeerRow};
+use placehost_proto::frame::Goodbye;
 use placehost_proto::node::{Config, Event};
 use placehost_proto::{Digest, RequestId, SessionKey};
 use tokio::sync::{OnceCell, watch};
@@ -27,11 +29,11 @@ use crate::net::address::Address;
 use crate::net::endpoint::{BindError, Endpoint};
 use crate::net::hub::{ConnectError, Handler, Hub, Timing};
 use crate::net::identity::Identity;
-use crate::net::launch;
 use crate::net::session::{Incoming, Session};
-use crate::node::{CreateOptions, Network, Node, NodeError};
+use crate::node::{CreateOptions, Network, Node, NodeError, PeerInfo};
 use crate::place::{Owner, Place};
 use peer::{Standing, There};
+pub use launch::Ready;
 pub use policy::{Allowed, Policy};
 use shipping::{Offers, Shipments};
 pub use shipping::{OnShipping, Shipping};
@@ -123,7 +125,8 @@ impl Router {
         // A dial may take no longer than somebody waits who looks at a terminal.
         let timing = Timing { timeout: *timeout, dial: (*timeout).min(Duration::from_secs(4)) };
         let hub = Hub::new(endpoint, config, timing, SESSION_MEMORY, host.runtime.clone());
-        hub.start(this);
+        let handler: Weak<dyn Handler> = Arc::downgrade(&this) as Weak<dyn Handler>;
+        hub.start(handler);
         Ok(hub)
     }
 
@@ -155,18 +158,18 @@ impl Router {
     }
 
     /// The nodes that this one is connected to.
-    fn peer_rows(&self, hub: &Hub) -> Vec<PeerRow> {
+    fn peer_infos(&self, hub: &Hub) -> Vec<PeerInfo> {
         let row = |(session, hello, links): (Arc<Session>, placehost_proto::Hello, usize)| {
             let guest = self.guest(session.key());
             let places = guest.map_or(0, |guest| lock(&guest.places).len());
-            PeerRow {
+            PeerInfo {
                 id: hello.node,
                 name: hello.name,
                 address: session.connection().address().to_string(),
                 dialled_us: !session.dialled(),
                 links: links as u64,
                 places: places as u64,
-                round_trip: u64::try_from(session.connection().round_trip().as_micros()).unwrap_or(u64::MAX),
+                round_trip: session.connection().round_trip(),
             }
         };
         hub.peers().into_iter().map(row).collect()
@@ -200,6 +203,10 @@ impl Network for Router {
     fn peer(&self, id: NodeId) -> Option<Node> {
         let hub = self.hub.get()?;
         self.node(&hub.session_to(id)?, hub)
+    }
+
+    fn peers(&self) -> Vec<PeerInfo> {
+        self.hub.get().map(|hub| self.peer_infos(hub)).unwrap_or_default()
     }
 
     async fn listen(&self) -> Result<Vec<String>, NodeError> {
@@ -289,6 +296,14 @@ impl Router {
             }
             Ok(false) => {}
             Err(error) => tracing::warn!("a list of revoked certificates is not believed: {error}"),
+        }
+    }
+}
+
+impl Drop for Router {
+    fn drop(&mut self) {
+        if let Some(hub) = self.hub.get() {
+            hub.end();
         }
     }
 }

@@ -12,12 +12,11 @@ use placehost_proto::Fingerprint;
 use placehost_proto::frame::{Goodbye, WINDOW};
 use quinn::{ConnectionError, EndpointConfig, MtuDiscoveryConfig, RecvStream, SendStream, TokioRuntime, TransportConfig, VarInt};
 
-use super::identity::{Identity, Role};
+use super::address::Address;
+use super::identity::{Identity, PeerCertificate, Role};
 use super::refusal::{self, Refusal};
 use super::{join, tls};
 
-/// The port of a node where nobody said otherwise: Racket's router has the same, over TCP.
-pub const DEFAULT_PORT: u16 = 6340;
 /// The socket's buffers. With Linux's default, bursts lose thousands of packets.
 const SOCKET_BUFFER: usize = 4 << 20;
 /// The largest packet that is tried. Ten of them, which the system takes at once, are just under its 64 KiB.
@@ -73,8 +72,7 @@ pub(crate) enum DialError {
 pub(crate) struct Connection {
     connection: quinn::Connection,
     identity: Arc<Identity>,
-    fingerprint: Fingerprint,
-    name: String,
+    peer: PeerCertificate,
 }
 
 /// A connection that somebody asks for.
@@ -151,6 +149,11 @@ impl Endpoint {
         Some(Asking { incoming, identity: Arc::clone(&self.identity), crowded })
     }
 
+    /// Closes everything, and accepts nothing any more.
+    pub(crate) fn close(&self) {
+        self.endpoint.close(VarInt::from_u32(0), &postcard::to_stdvec(&Goodbye::Done).unwrap_or_default());
+    }
+
     /// Waits until all connections are closed, and known to be.
     pub(crate) async fn idle(&self) {
         self.endpoint.wait_idle().await;
@@ -178,7 +181,7 @@ impl Asking {
         };
         if identity.peer(&connection)?.role == Role::Joiner {
             match join::serve_join(&connection, &identity).await {
-                Ok(joined) => tracing::info!("`{}` has joined the cluster, from {from}", joined.certificate.name()),
+                Ok(joined) => tracing::info!("`{}` has joined the cluster, from {from}", joined.name),
                 Err(error) => tracing::warn!("{from} did not join the cluster: {error}"),
             }
             return None;
@@ -191,17 +194,17 @@ impl Asking {
 impl Connection {
     fn new(connection: quinn::Connection, identity: &Arc<Identity>) -> Option<Self> {
         let peer = identity.peer(&connection)?;
-        Some(Self { connection, identity: Arc::clone(identity), fingerprint: Fingerprint(peer.fingerprint.0), name: peer.name })
+        Some(Self { connection, identity: Arc::clone(identity), peer })
     }
 
     /// By which key the peer is known.
     pub(crate) fn fingerprint(&self) -> Fingerprint {
-        self.fingerprint
+        Fingerprint(self.peer.fingerprint.0)
     }
 
-    /// What the peer's certificate calls it.
-    pub(crate) fn certified_name(&self) -> &str {
-        &self.name
+    /// Whether the peer is no longer believed.
+    pub(crate) fn is_revoked(&self) -> bool {
+        self.identity.revocations().is_revoked(&self.peer.certificate)
     }
 
     /// Where the peer is.
@@ -306,31 +309,14 @@ fn socket(address: SocketAddr) -> io::Result<UdpSocket> {
 /// The addresses of `HOST[:PORT]`.
 async fn resolve(address: &str, time: Duration) -> Result<Vec<SocketAddr>, DialError> {
     let wrong = |why: String| DialError::Address(why);
-    let with_port = with_port(address).ok_or_else(|| wrong(format!("`{address}` is no address: write it like `host2` or `host2:{DEFAULT_PORT}`")))?;
-    let looking = tokio::time::timeout(time, tokio::net::lookup_host(with_port)).await;
+    let parsed: Address = address.parse().map_err(|error| wrong(format!("`{address}` is no address: {error}")))?;
+    let looking = tokio::time::timeout(time, tokio::net::lookup_host((parsed.host(), parsed.port()))).await;
     let found = looking.map_err(|_| wrong(format!("looking up `{address}` took too long")))?;
     let mut found: Vec<_> = found.map_err(|error| wrong(format!("cannot look up `{address}`: {error}")))?.collect();
     found.dedup();
     match found.is_empty() {
         true => Err(wrong(format!("`{address}` has no address"))),
         false => Ok(found),
-    }
-}
-
-/// `HOST:PORT` of what may lack the port.
-pub(crate) fn with_port(address: &str) -> Option<String> {
-    if let Ok(ip) = address.parse::<std::net::IpAddr>() {
-        return Some(SocketAddr::new(ip, DEFAULT_PORT).to_string());
-    }
-    let bracketed = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    if let Some(ip) = bracketed {
-        return ip.parse::<Ipv6Addr>().ok().map(|ip| SocketAddr::new(ip.into(), DEFAULT_PORT).to_string());
-    }
-    match address.rsplit_once(':') {
-        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Some(address.to_owned()),
-        Some(_) => None,
-        None if address.is_empty() || address.chars().any(char::is_whitespace) => None,
-        None => Some(format!("{address}:{DEFAULT_PORT}")),
     }
 }
 
@@ -346,29 +332,5 @@ async fn refused(target: SocketAddr) -> String {
     match probe.await {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => "nobody listens there".into(),
         _ => std::future::pending().await,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_may_lack_its_port() {
-        for (address, full) in [
-            ("host2", Some("host2:6340")),
-            ("host2:7000", Some("host2:7000")),
-            ("10.0.0.1", Some("10.0.0.1:6340")),
-            ("::1", Some("[::1]:6340")),
-            ("[::1]", Some("[::1]:6340")),
-            ("[::1]:7000", Some("[::1]:7000")),
-            ("", None),
-            ("host2:", None),
-            (":7000", None),
-            ("host2:70000", None),
-            ("a b", None),
-        ] {
-            assert_eq!(with_port(address).as_deref(), full, "{address}");
-        }
     }
 }

@@ -1,21 +1,22 @@
 //! Another node, as places here see it: what they ask of it goes over the session.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Weak};
 
 use async_trait::async_trait;
-use placehost_proto::frame::{Answer, Ask, Exit, Refusal, Spawn, SpawnGrants};
+use placehost_proto::frame::{Answer, Ask, Exit, PeerRow, PlaceRow, Refusal, Spawn, SpawnGrants};
 use placehost_proto::{Control, RequestId};
 use tokio::sync::mpsc;
 
-use super::{Guest, lock};
+use super::{Guest, lock, rows};
 use crate::channel::{Bounds, Channel};
 use crate::config::PlaceConfig;
 use crate::host::Shared;
 use crate::id::{NodeId, PlaceId};
 use crate::net::hub::Hub;
 use crate::net::session::Session;
-use crate::node::{NodeError, Order, Peer};
-use crate::place::{ExitReason, LookupError, Place, SpawnError, Teller};
+use crate::node::{NodeError, Order, Peer, PeerInfo};
+use crate::place::{ExitReason, LookupError, Owner, Place, PlaceInfo, SpawnError, Teller};
 
 /// A node at the other side of a session.
 pub(super) struct There {
@@ -118,7 +119,7 @@ impl Peer for There {
         let kill = move || hub.tell(key, Control::Kill(request));
         let (place, teller) = Place::elsewhere(id, &start, Box::new(kill.clone()));
         self.guest.standing.tell_by(request, teller);
-        if !detached && !owner.family.adopt_remote(&place, Box::new(kill.clone())) {
+        if !detached && !owner.family.adopt_remote(id, Box::new(kill.clone())) {
             kill();
             return Err(SpawnError::Ending);
         }
@@ -167,12 +168,12 @@ impl Peer for There {
         }
     }
 
-    async fn list(&self) -> Result<Vec<placehost_proto::frame::PlaceRow>, NodeError> {
-        Ok(self.listing(Ask::List).await?.0)
+    async fn list(&self) -> Result<Vec<PlaceInfo>, NodeError> {
+        Ok(self.listing(Ask::List).await?.0.into_iter().map(rows::place_info).collect())
     }
 
-    async fn peers(&self) -> Result<Vec<placehost_proto::frame::PeerRow>, NodeError> {
-        Ok(self.listing(Ask::Peers).await?.1)
+    async fn peers(&self) -> Result<Vec<PeerInfo>, NodeError> {
+        Ok(self.listing(Ask::Peers).await?.1.into_iter().map(rows::peer_info).collect())
     }
 
     async fn kill(&self, place: PlaceId) -> Result<(), LookupError> {
@@ -190,7 +191,7 @@ impl Peer for There {
 }
 
 impl There {
-    async fn listing(&self, ask: Ask) -> Result<(Vec<placehost_proto::frame::PlaceRow>, Vec<placehost_proto::frame::PeerRow>), NodeError> {
+    async fn listing(&self, ask: Ask) -> Result<(Vec<PlaceRow>, Vec<PeerRow>), NodeError> {
         let (_, mut answers) = self.ask(ask, |_| {}).await.ok_or(NodeError::Lost)?;
         let (mut all_places, mut all_peers) = (Vec::new(), Vec::new());
         loop {
@@ -210,7 +211,7 @@ impl There {
 }
 
 /// A place elsewhere that has ended is no longer its owner's to end.
-fn forget_when_ended(host: &Arc<Shared>, place: &Place, owner: Arc<crate::place::Owner>) {
+fn forget_when_ended(host: &Arc<Shared>, place: &Place, owner: Arc<Owner>) {
     let place = place.clone();
     host.runtime.spawn(async move {
         place.wait().await;
@@ -230,7 +231,7 @@ pub(super) fn exited(hub: &Hub, session: &Arc<Session>, guest: &Arc<Guest>, requ
 /// The requests that started or watch something, and who is to be told of its end. What is still here when the session ends is
 /// lost with it.
 #[derive(Default)]
-pub(super) struct Standing(Mutex<std::collections::HashMap<RequestId, Tell>>);
+pub(super) struct Standing(Mutex<HashMap<RequestId, Tell>>);
 
 enum Tell {
     /// Asked for.

@@ -7,7 +7,7 @@ use placehost_proto::frame::{Answer, Ask, PlaceRow, Refusal, Spawn};
 
 use super::peer::exit_of;
 use super::policy::denied;
-use super::{Guest, Router, chain, lock};
+use super::{Guest, Router, chain, lock, rows};
 use crate::channel::{Bounds, Channel};
 use crate::engine::{LoadError, Module};
 use crate::host::Shared;
@@ -15,7 +15,7 @@ use crate::id::PlaceId;
 use crate::net::hub::Hub;
 use crate::net::output;
 use crate::net::session::Session;
-use crate::place::{self, LookupError, PlaceInfo, Request, SpawnError};
+use crate::place::{self, LookupError, Request, SpawnError};
 
 /// How many rows of a list go into one frame.
 const ROWS: usize = 512;
@@ -52,7 +52,7 @@ pub(super) fn ask(router: &Router, hub: &Hub, session: &Arc<Session>, guest: &Ar
         Ask::Watch(place) => asked.watch(place),
         Ask::List if allowed.list => asked.list(),
         Ask::Peers if allowed.list => {
-            let peers = asked.router.peer_rows(hub);
+            let peers = asked.router.peer_infos(hub).into_iter().map(rows::peer_row).collect();
             asked.answer(Answer::Listing { places: Vec::new(), peers, last: true });
         }
         Ask::List | Ask::Peers => asked.refuse(denied("see what runs on it")),
@@ -155,28 +155,12 @@ impl Asked {
     }
 
     fn list(&self) {
-        let rows: Vec<PlaceRow> = self.host.registry.list().into_iter().map(row).collect();
+        let rows: Vec<PlaceRow> = self.host.registry.list().into_iter().map(rows::place_row).collect();
         let parts = rows.len().div_ceil(ROWS).max(1);
         for part in 0..parts {
             let places = rows.iter().skip(part * ROWS).take(ROWS).cloned().collect();
             self.answer(Answer::Listing { places, peers: Vec::new(), last: part + 1 == parts });
         }
-    }
-}
-
-/// A place in a list.
-pub(crate) fn row(info: PlaceInfo) -> PlaceRow {
-    PlaceRow {
-        id: info.id,
-        name: info.name,
-        module: info.module,
-        start: info.start,
-        state: info.activity.to_string(),
-        age: u64::try_from(info.age.as_millis()).unwrap_or(u64::MAX),
-        memory: info.memory,
-        received: info.got,
-        sent: info.put,
-        mailbox: info.pending.map(|pending| pending as u64),
     }
 }
 

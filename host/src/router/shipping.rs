@@ -24,11 +24,11 @@ use crate::net::session::{Incoming, Session};
 /// How many bytes are handed to the stream at once.
 const PIECE: usize = 256 << 10;
 
-/// Where a module that came is.
+/// A module that came, and the file it is kept in.
 #[derive(Clone, Debug)]
-enum Arrived {
-    File(PathBuf),
-    Memory(Arc<Vec<u8>>),
+struct Arrived {
+    bytes: Arc<Vec<u8>>,
+    kept: Option<PathBuf>,
 }
 
 type Waiters = Vec<oneshot::Sender<Result<Arrived, Refusal>>>;
@@ -53,21 +53,21 @@ impl Shipments {
         if let Some(module) = host.modules.known(*digest) {
             return Ok(module);
         }
-        let kept = self.kept(*digest);
-        let arrived = match kept {
-            Some(path) => Arrived::File(path),
+        let Arrived { bytes, kept } = match self.kept(*digest).await {
+            Some(arrived) => arrived,
             None => self.shipped(hub, session, *digest).await?,
         };
-        let loaded = match arrived {
-            Arrived::File(path) => host.modules.load_shipped(&path, *digest, file).await,
-            Arrived::Memory(bytes) => host.modules.load_memory(bytes, file).await,
-        };
-        loaded.map_err(|error| load_refusal(file, &error))
+        host.modules.load_shipped(bytes, file, kept).await.map_err(|error| load_refusal(file, &error))
     }
 
-    fn kept(&self, digest: Digest) -> Option<PathBuf> {
+    /// A module that came in a former life of this node, if it is still what it was.
+    async fn kept(&self, digest: Digest) -> Option<Arrived> {
         let path = self.folder.as_deref()?.join(format!("{digest}.wasm"));
-        path.exists().then_some(path)
+        let read = move || {
+            let bytes = fs::read(&path).ok()?;
+            (Digest::of(&bytes) == digest).then(|| Arrived { bytes: Arc::new(bytes), kept: Some(path) })
+        };
+        tokio::task::spawn_blocking(read).await.ok()?
     }
 
     async fn shipped(&self, hub: &Hub, session: &Arc<Session>, digest: Digest) -> Result<Arrived, Refusal> {
@@ -120,10 +120,8 @@ impl Shipments {
             if Digest::of(&bytes) != digest {
                 return Ok(None);
             }
-            match folder {
-                None => Ok(Some(Arrived::Memory(Arc::new(bytes)))),
-                Some(folder) => write(&folder, digest, &bytes).map(|path| Some(Arrived::File(path))),
-            }
+            let kept = folder.map(|folder| write(&folder, digest, &bytes)).transpose()?;
+            Ok::<_, io::Error>(Some(Arrived { bytes: Arc::new(bytes), kept }))
         };
         match tokio::task::spawn_blocking(work).await {
             Ok(Ok(arrived)) => Ok(arrived),
