@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
-use crate::harness::guest;
+use crate::harness::{guest, run};
 
 claims! { "nodes":
     each_client_of_a_named_place_has_a_channel_of_its_own,
@@ -162,6 +162,25 @@ fn a_detached_place_prints_where_its_node_does() {
         assert!(place.wait().await.is_success());
     });
     assert_eq!((&*ours.text(), &*nodes.text()), ("mine\n", "detached\n"));
+}
+
+#[test]
+fn a_detached_place_that_goes_wrong_is_logged() {
+    run("nodes", "starts-one-that-goes-wrong", &[]).fails(0, &["exited with code 3"]);
+}
+
+#[test]
+fn detached_places_end_with_their_host() {
+    with_host(|host, module| async move {
+        let mut options = placehost::SpawnOptions::default();
+        options.detached = true;
+        let start =
+            async |host: &Host| host.spawn_at(&host.this_node(), &module, "reads-nothing", PlaceConfig::default(), options.clone()).await;
+        let (place, _channel) = start(&host).await.expect("there is room");
+        host.shut_down();
+        assert_eq!(place.wait().await, placehost::ExitReason::Killed);
+        assert!(matches!(start(&host).await, Err(SpawnError::Ending)));
+    });
 }
 
 #[test]

@@ -408,6 +408,15 @@ fn the_grant_of_nodes_is_passed_on_or_kept(_: Channel) -> places::Result {
     Ok(())
 }
 
+/// Starts a detached place that goes wrong.
+#[places::start]
+fn starts_one_that_goes_wrong(_: Channel) -> places::Result {
+    let p = exits::spawn_with(Options::new().detached())?;
+    p.put(3)?;
+    p.wait();
+    Ok(())
+}
+
 /// Prints, and starts a detached place that prints.
 #[places::start]
 fn prints(_: Channel) -> places::Result {
