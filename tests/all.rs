@@ -11,4 +11,5 @@ mod grants;
 mod harness;
 mod interrupts;
 mod mutations;
+mod nodes;
 mod tidy;

@@ -44,6 +44,11 @@ fn competing_readers_do_each_job_once() {
 }
 
 #[test]
+fn named_places_are_shared_by_their_clients() {
+    run("named", "main", &[]).prints("100\n200\n100\n200\n100\n200\n");
+}
+
+#[test]
 fn pipeline_changes_words_on_their_way() {
     run("pipeline", "main", &[]).prints("PLACES 6\nSHARE 5\nNOTHING 7\nBUT 3\nWHAT 4\nTHEY 4\nSEND 4\n");
 }

@@ -50,6 +50,36 @@ pub struct Ended<'a>(&'a Monitor);
 #[derive(Debug)]
 pub struct Lost<'a>(&'a Node);
 
+/// An event of one of two kinds, so that [`sync()`] can wait for both at once: who comes, say, and any number of those who are there.
+///
+/// ```no_run
+/// # mod program {
+/// use places::{Channel, Either, Error, sync};
+///
+/// /// Answers any number of clients; found by name, it gets an end of a channel for each.
+/// #[places::start]
+/// fn square(ch: Channel<Channel<u64, u64>, ()>) -> places::Result {
+///     let mut clients: Vec<Channel<u64, u64>> = Vec::new();
+///     loop {
+///         let there = clients.iter().map(|client| Either::Right(client.message()));
+///         match sync(there.chain([Either::Left(ch.message())])) {
+///             (_, Either::Left(client)) => clients.push(client?),
+///             (n, Either::Right(Ok(number))) => clients[n].put(number * number)?,
+///             (n, Either::Right(Err(_))) => drop(clients.remove(n)),
+///         }
+///     }
+/// }
+/// # }
+/// # fn main() {}
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Either<A, B> {
+    /// Of the one kind.
+    Left(A),
+    /// Of the other.
+    Right(B),
+}
+
 /// A point in time; see [`after`] and [`at`].
 #[derive(Clone, Copy, Debug)]
 pub struct Timer(Duration);
@@ -101,8 +131,8 @@ pub fn ready(pollable: &Pollable) -> Ready<'_> {
     Ready(pollable)
 }
 
-/// Waits for whichever of some events of one kind comes first, and returns its index and value. For events of several kinds there
-/// is [`sync!`](crate::sync!).
+/// Waits for whichever of some events of one kind comes first, and returns its index and value. For events of two kinds there is
+/// [`Either`], and for as many as are written down one by one [`sync!`](crate::sync!).
 ///
 /// # Panics
 /// Where there are no events: that would never end.
@@ -177,6 +207,24 @@ impl Event for Lost<'_> {
     }
 
     fn take(self, _: Fired) {}
+}
+
+impl<A: Event, B: Event> Event for Either<A, B> {
+    type Output = Either<A::Output, B::Output>;
+
+    fn source(&self) -> Source<'_> {
+        match self {
+            Self::Left(event) => event.source(),
+            Self::Right(event) => event.source(),
+        }
+    }
+
+    fn take(self, fired: Fired) -> Self::Output {
+        match self {
+            Self::Left(event) => Either::Left(event.take(fired)),
+            Self::Right(event) => Either::Right(event.take(fired)),
+        }
+    }
 }
 
 impl Event for Timer {

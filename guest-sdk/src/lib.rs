@@ -82,7 +82,7 @@ mod start;
 pub use blob::Blob;
 pub use channel::Channel;
 pub use error::Error;
-pub use event::{Ended, Event, Exited, Lost, NextMessage, Ready, Timer, after, at, ready, sync};
+pub use event::{Either, Ended, Event, Exited, Lost, NextMessage, Ready, Timer, after, at, ready, sync};
 pub use exit::{ExitReason, exit};
 pub use log::{Level, log};
 pub use message::{AsMessage, Bytes, Message};

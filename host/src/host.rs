@@ -49,8 +49,10 @@ pub(crate) struct Shared {
     pub(crate) preempt: bool,
     pub(crate) fuel: bool,
     pub(crate) runtime: Handle,
-    /// Owns the places that the embedder started, and those that are detached.
+    /// Owns the places that the embedder started.
     pub(crate) top: Arc<Owner>,
+    /// Owns those that outlive whoever started them.
+    pub(crate) detached: Arc<Owner>,
     pub(crate) registry: Registry,
     /// Where the output of detached places goes.
     pub(crate) stdout: Output,
@@ -216,6 +218,7 @@ impl Host {
     /// Ends all places, and starts no more.
     pub fn shut_down(&self) {
         self.0.top.end();
+        self.0.detached.end();
     }
 }
 
@@ -322,7 +325,8 @@ impl HostBuilder {
             preempt: self.preempt,
             fuel: self.fuel,
             runtime,
-            top: Owner::host(),
+            top: Owner::embedder(),
+            detached: Owner::host(),
             registry: Registry::default(),
             stdout: self.stdout,
             stderr: self.stderr,

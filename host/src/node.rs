@@ -289,7 +289,7 @@ impl Node {
 fn spawn_here(host: &Arc<Shared>, order: Order) -> Result<(Place, Channel), SpawnError> {
     let Order { module, start, mut config, name, detached, mut owner, .. } = order;
     if detached {
-        owner = Arc::clone(&host.top);
+        owner = Arc::clone(&host.detached);
         (config.stdout, config.stderr) = (host.stdout.clone(), host.stderr.clone());
     }
     place::spawn(host, Request { module, start, config, owner, name, channel: None })

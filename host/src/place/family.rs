@@ -128,7 +128,9 @@ mod tests {
         let stopped = Arc::new(AtomicUsize::new(0));
         let stop = || -> Stop {
             let stopped = Arc::clone(&stopped);
-            Box::new(move || drop(stopped.fetch_add(1, Ordering::Relaxed)))
+            Box::new(move || {
+                stopped.fetch_add(1, Ordering::Relaxed);
+            })
         };
         let family = Family::default();
         assert!(family.adopt_remote(id(1), stop()) && family.adopt_remote(id(2), stop()));

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::stats::{Activity, Stats};
 use super::{Life, Owner, Place, SpawnError};
 use crate::channel::{Bounds, Channel, Feed, Message, OverBudget, PutError};
+use crate::engine::Module;
 use crate::id::{NodeId, PlaceId};
 
 /// The longest name, in bytes.
@@ -103,7 +104,7 @@ pub(super) struct Entry {
     pub(super) life: Arc<Life>,
     pub(super) owner: Arc<Owner>,
     pub(super) stats: Arc<Stats>,
-    pub(super) module: String,
+    pub(super) module: Module,
     pub(super) since: Instant,
     pub(super) bounds: Bounds,
     pub(super) name: Option<Name>,
@@ -202,7 +203,7 @@ impl Entry {
         PlaceInfo {
             id: self.life.id,
             name: self.name.as_ref().map(|name| name.text.clone()),
-            module: self.module.clone(),
+            module: self.module.label(),
             start: self.life.start.clone(),
             activity: self.stats.activity(),
             age: self.since.elapsed(),
