@@ -284,25 +284,18 @@ impl Host {
             Effect::Moved(route) => {
                 world.ledger.progress += 1;
                 self.node.link_moved(key, route);
-                // What was to come by the old route has come.
-                self.read_all(world, key);
+                let routes = self.links.get(&key).map(|bridge| bridge.routes.clone()).unwrap_or_default();
+                routes.into_iter().for_each(|route| self.stream_came(world, route));
             }
             Effect::Done => {
                 world.ledger.progress += 1;
-                self.read_all(world, key);
                 let routes = self.links.remove(&key).map(|bridge| bridge.routes).unwrap_or_default();
-                self.node.link_done(key);
                 self.close_end(world, number, side, End::Closed);
+                self.node.link_done(key);
                 routes.into_iter().for_each(|route| self.stream_came(world, route));
             }
         }
         self.serve_soon(world, key);
-    }
-
-    /// Streams that no link has any more.
-    fn read_all(&mut self, world: &mut World, key: LinkKey) {
-        let routes = self.links.get(&key).map(|bridge| bridge.routes.clone()).unwrap_or_default();
-        routes.into_iter().filter(|&route| self.node.link_at(route).is_none()).for_each(|route| self.stream_came(world, route));
     }
 
     /// Nothing more is put by this side.

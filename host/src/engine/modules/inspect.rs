@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use wasmtime::component::Component;
 
-use super::{Compiled, LoadError, Module, Modules, check_kind, describe_import, off_thread, read, stamp, start_type};
+use super::{Compiled, LoadError, Module, Modules, Origin, check_kind, describe_import, off_thread, read, stamp, start_type};
 use crate::id::Digest;
 
 /// What [`crate::Host::inspect`] found in a file.
