@@ -15,6 +15,7 @@ mod id;
 mod imports;
 pub mod json;
 pub mod machine;
+pub mod net;
 mod place;
 
 pub use channel::{Blob, Bounds, Channel, Message};
