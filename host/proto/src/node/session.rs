@@ -14,12 +14,11 @@ pub(super) struct Session {
     pub(super) dialled: bool,
     /// What the peer proved to have.
     pub(super) key: Fingerprint,
-    /// When the connection was there, and when the peer had greeted.
-    pub(super) since: Duration,
-    pub(super) up_at: Duration,
     /// The links by their name here.
     pub(super) links: HashMap<LinkId, LinkKey>,
-    peer: Option<Hello>,
+    greeting: Option<Hello>,
+    /// Whether both have greeted, and the one who dialled keeps this session.
+    up: bool,
     time_out: Duration,
     /// When a pong came last.
     heard: Duration,
@@ -43,10 +42,9 @@ impl Session {
         Self {
             dialled,
             key,
-            since: now,
-            up_at: now,
             links: HashMap::new(),
-            peer: None,
+            greeting: None,
+            up: false,
             time_out,
             heard: now,
             // Until the greeting the time-out alone counts.
@@ -63,15 +61,30 @@ impl Session {
         }
     }
 
-    pub(super) fn up(&mut self, now: Duration, hello: Hello, time_out: Duration) {
-        self.peer = Some(hello);
-        self.up_at = now;
+    pub(super) fn greeted(&mut self, now: Duration, hello: Hello) {
+        self.greeting = Some(hello);
         self.heard = now;
-        self.next_ping = now + time_out / 4;
     }
 
+    /// The peer has been heard now, and may be spoken to.
+    pub(super) fn begin(&mut self) {
+        self.up = true;
+        self.next_ping = self.heard + self.time_out / 4;
+    }
+
+    /// What the peer said first, if it did.
+    pub(super) fn greeting(&self) -> Option<&Hello> {
+        self.greeting.as_ref()
+    }
+
+    /// Who is there, if the session is up.
     pub(super) fn peer(&self) -> Option<&Hello> {
-        self.peer.as_ref()
+        self.greeting.as_ref().filter(|_| self.up)
+    }
+
+    /// Whether this side dialled and has yet to decide whether it needs the session.
+    pub(super) fn is_undecided(&self) -> bool {
+        self.dialled && self.greeting.is_some() && !self.up
     }
 
     pub(super) fn timeout(&self) -> Duration {
@@ -84,8 +97,18 @@ impl Session {
             return None;
         }
         self.next_ping = now + self.time_out / 4;
+        Some(self.ping())
+    }
+
+    pub(super) fn ping(&mut self) -> Control {
         self.pings += 1;
-        Some(Control::Ping(self.pings))
+        Control::Ping(self.pings)
+    }
+
+    /// The first frame of who dialled: it keeps the session.
+    pub(super) fn kept(&mut self, now: Duration) {
+        self.heard = now;
+        self.begin();
     }
 
     pub(super) fn pong(&mut self, now: Duration, number: u64) {
