@@ -141,11 +141,17 @@ impl Hub {
     fn hand_out(&self, action: Action) {
         // A queue whose reader has gone is that of a session or a link that has ended.
         match action {
-            Action::Greet(key, hello) => self.with(key, |session| session.greet(hello)),
+            Action::Greet(key, hello) => {
+                self.0.sooner.notify_one();
+                self.with(key, |session| session.greet(hello));
+            }
             Action::Send(key, control) => self.with(key, |session| session.send(control)),
             Action::Close(key, why) => self.with(key, |session| session.close(why)),
             Action::Event(key, event) => {
                 let over = matches!(event, Event::Down(_));
+                if matches!(event, Event::Up(_)) {
+                    self.0.sooner.notify_one();
+                }
                 self.with(key, |session| session.happened(event));
                 if over {
                     self.sessions().remove(&key);

@@ -25,7 +25,6 @@ const ROOM: usize = 256 << 10;
 pub(crate) struct Printer {
     queue: Mutex<Queue>,
     more: Notify,
-    terminal: bool,
 }
 
 #[derive(Default)]
@@ -35,42 +34,63 @@ struct Queue {
     opened: bool,
     /// Nobody reads.
     broken: bool,
+    /// How many may still print, or look.
+    holders: usize,
     waiting: Vec<Waker>,
 }
 
 /// One of the two streams of a place.
 struct Half {
-    printer: Arc<Printer>,
+    printer: Hold,
     error: bool,
 }
 
+/// A hold on a printer, which goes on as long as there is one.
+pub(crate) struct Hold(Arc<Printer>);
+
 /// Standard output and error of a place that this request of the peer's starts, and a hold on them: when all are dropped the stream
 /// ends.
-pub(crate) fn printer(hub: &Hub, session: &Arc<Session>, request: RequestId) -> (Output, Output, Arc<Printer>) {
-    let printer = Arc::new(Printer { queue: Mutex::default(), more: Notify::new(), terminal: false });
-    let half = |error| Output::new(Half { printer: Arc::clone(&printer), error });
-    let outputs = (half(false), half(true));
-    hub.runtime().spawn(send(Arc::clone(session), request, Arc::downgrade(&printer)));
-    (outputs.0, outputs.1, printer)
+pub(crate) fn printer(hub: &Hub, session: &Arc<Session>, request: RequestId) -> (Output, Output, Hold) {
+    let printer = Arc::new(Printer { queue: Mutex::default(), more: Notify::new() });
+    let half = |error| Output::new(Half { printer: Hold::new(&printer), error });
+    let printed = (half(false), half(true), Hold::new(&printer));
+    hub.runtime().spawn(send(Arc::clone(session), request, printer));
+    printed
+}
+
+impl Hold {
+    fn new(printer: &Arc<Printer>) -> Self {
+        printer.queue().holders += 1;
+        Self(Arc::clone(printer))
+    }
+
+    /// Whether there is, or will be, a stream.
+    pub(crate) fn has_printed(&self) -> bool {
+        self.0.queue().opened
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.queue().holders -= 1;
+        self.0.more.notify_one();
+    }
 }
 
 impl Printer {
-    /// Whether there is, or will be, a stream.
-    pub(crate) fn has_printed(&self) -> bool {
-        self.queue().opened
-    }
-
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self) -> Vec<u8> {
+    /// What waits, and whether nobody can print any more.
+    fn take(&self) -> (Vec<u8>, bool) {
         let mut queue = self.queue();
+        let over = queue.holders == 0;
         let bytes = std::mem::take(&mut queue.bytes);
         let waiting = std::mem::take(&mut queue.waiting);
         drop(queue);
         waiting.into_iter().for_each(Waker::wake);
-        bytes
+        (bytes, over)
     }
 
     fn broke(&self) {
@@ -83,15 +103,9 @@ impl Printer {
     }
 }
 
-impl Drop for Half {
-    fn drop(&mut self) {
-        self.printer.more.notify_one();
-    }
-}
-
 impl Sink for Half {
     fn write(&self, bytes: &[u8]) -> io::Result<()> {
-        let mut queue = self.printer.queue();
+        let mut queue = self.printer.0.queue();
         if queue.broken {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
@@ -100,40 +114,33 @@ impl Sink for Half {
             codec::put_output(&mut queue.bytes, self.error, piece);
         }
         drop(queue);
-        self.printer.more.notify_one();
+        self.printer.0.more.notify_one();
         Ok(())
     }
 
     fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut queue = self.printer.queue();
+        let mut queue = self.printer.0.queue();
         if queue.bytes.len() < ROOM || queue.broken {
             return Poll::Ready(());
         }
         queue.waiting.push(cx.waker().clone());
         Poll::Pending
     }
-
-    fn is_terminal(&self) -> bool {
-        self.printer.terminal
-    }
 }
 
 /// Sends what is printed, until nobody can print any more.
-async fn send(session: Arc<Session>, request: RequestId, printer: std::sync::Weak<Printer>) {
+async fn send(session: Arc<Session>, request: RequestId, printer: Arc<Printer>) {
     let mut stream: Option<SendStream> = None;
     loop {
-        let Some(strong) = printer.upgrade() else { break };
-        // The two halves and whoever watches hold it; this task must not.
-        let bytes = strong.take();
+        let (bytes, over) = printer.take();
         if bytes.is_empty() {
-            if Arc::strong_count(&strong) == 1 {
+            if over {
                 break;
             }
-            let more = strong.more.notified();
             tokio::select! {
-                () = more => {}
+                () = printer.more.notified() => {}
                 _ = session.lost() => {
-                    strong.broke();
+                    printer.broke();
                     break;
                 }
             }
@@ -149,7 +156,7 @@ async fn send(session: Arc<Session>, request: RequestId, printer: std::sync::Wea
             }
         };
         if sent.await.is_err() {
-            strong.broke();
+            printer.broke();
             break;
         }
     }
