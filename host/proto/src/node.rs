@@ -243,7 +243,8 @@ impl Node {
     /// All sessions with this node that it has greeted on, oldest first.
     fn calls(&self, node: NodeId) -> Vec<(SessionKey, &Session)> {
         let greeted = |session: &Session| session.greeting().is_some_and(|peer| peer.node == node);
-        let mut calls: Vec<_> = self.sessions.iter().filter(|(_, session)| greeted(session)).map(|(key, session)| (*key, session)).collect();
+        let mut calls: Vec<_> =
+            self.sessions.iter().filter(|(_, session)| greeted(session)).map(|(key, session)| (*key, session)).collect();
         calls.sort_unstable_by_key(|(key, _)| *key);
         calls
     }
@@ -341,10 +342,15 @@ impl Node {
         Ok(())
     }
 
-    /// A link that is not there any more may still be spoken of: it ended while that was under way.
-    fn to_link(&mut self, session: SessionKey, id: LinkId, command: impl FnOnce(Route) -> Command) -> Result<(), &'static str> {
-        if let Some(link) = self.sessions.get(&session).and_then(|session| session.links.get(&id)) {
-            self.actions.push_back(Action::Link(*link, command(Route { session, id })));
+    /// A link that is not there any more may still be spoken of: it ended while that was under way. One that is not there yet is
+    /// told when it is.
+    fn to_link(&mut self, key: SessionKey, id: LinkId, command: impl FnOnce(Route) -> Command) -> Result<(), &'static str> {
+        let Some(session) = self.sessions.get_mut(&key) else { return Ok(()) };
+        let command = command(Route { session: key, id });
+        match session.links.get(&id) {
+            Some(link) => self.actions.push_back(Action::Link(*link, command)),
+            None if session.is_to_come(id) => session.came_early(id, command),
+            None => {}
         }
         Ok(())
     }
@@ -432,14 +438,19 @@ impl Node {
         Some((self.add_link(Route { session: key, id }), id))
     }
 
-    /// A new link by this session, named by the peer.
+    /// A new link by this session, named by the peer. Each that it names has to be accepted, also where the message that names it is
+    /// dropped or the request refused, if only to be ended at once: the peer would wait for ever.
     ///
     /// # Errors
     /// The peer may not name it so, or has too many: a breach.
     pub fn accept_link(&mut self, key: SessionKey, id: LinkId) -> Result<LinkKey, &'static str> {
         let Some(session) = self.sessions.get_mut(&key) else { return Err("the session has ended") };
         session.take_link(id)?;
-        Ok(self.add_link(Route { session: key, id }))
+        let route = Route { session: key, id };
+        let early = session.early(route);
+        let link = self.add_link(route);
+        self.actions.extend(early.map(|command| Action::Link(link, command)));
+        Ok(link)
     }
 
     fn add_link(&mut self, route: Route) -> LinkKey {
