@@ -29,7 +29,7 @@ mod session;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use crate::frame::{Answer, Ask, Control, Exit, Goodbye, Hello, VERSIONS};
+use crate::frame::{Answer, Ask, Control, End, Exit, Goodbye, Hello, VERSIONS};
 use crate::id::{Digest, Fingerprint, LinkId, NodeId, RequestId};
 use crate::link::{Command, LinkKey, Route, SessionKey};
 use introduction::Introductions;
@@ -450,6 +450,7 @@ impl Node {
         let early = session.early(route);
         let link = self.add_link(route);
         self.actions.extend(early.map(|command| Action::Link(link, command)));
+        self.link_came(route);
         Ok(link)
     }
 
@@ -493,6 +494,7 @@ impl Node {
         if old != to {
             self.unname_link(old);
         }
+        self.link_came(to);
         self.introduce_again(key);
     }
 
@@ -500,7 +502,13 @@ impl Node {
     pub fn link_done(&mut self, key: LinkKey) {
         let Some(Entry { route, next, mate, .. }) = self.links.remove(&key) else { return };
         self.unname_link(route);
-        next.into_iter().for_each(|next| self.unname_link(next));
+        if let Some(next) = next {
+            self.unname_link(next);
+            self.route_gone(next);
+            // The link may have ended before it heard of this route, and the other side would wait for it there.
+            self.tell(next.session, Control::Gone(next.id, End::Closed));
+            self.tell(next.session, Control::Finish(next.id, End::Closed));
+        }
         if let Some(mate) = mate.and_then(|mate| self.links.get_mut(&mate)) {
             mate.mate = None;
         }
