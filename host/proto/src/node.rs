@@ -29,7 +29,7 @@ mod session;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use crate::frame::{Answer, Ask, Control, Exit, Goodbye, Hello, VERSIONS};
+use crate::frame::{Answer, Ask, Control, End, Exit, Goodbye, Hello, VERSIONS};
 use crate::id::{Digest, Fingerprint, LinkId, NodeId, RequestId};
 use crate::link::{Command, LinkKey, Route, SessionKey};
 use introduction::Introductions;
@@ -243,7 +243,8 @@ impl Node {
     /// All sessions with this node that it has greeted on, oldest first.
     fn calls(&self, node: NodeId) -> Vec<(SessionKey, &Session)> {
         let greeted = |session: &Session| session.greeting().is_some_and(|peer| peer.node == node);
-        let mut calls: Vec<_> = self.sessions.iter().filter(|(_, session)| greeted(session)).map(|(key, session)| (*key, session)).collect();
+        let mut calls: Vec<_> =
+            self.sessions.iter().filter(|(_, session)| greeted(session)).map(|(key, session)| (*key, session)).collect();
         calls.sort_unstable_by_key(|(key, _)| *key);
         calls
     }
@@ -341,10 +342,15 @@ impl Node {
         Ok(())
     }
 
-    /// A link that is not there any more may still be spoken of: it ended while that was under way.
-    fn to_link(&mut self, session: SessionKey, id: LinkId, command: impl FnOnce(Route) -> Command) -> Result<(), &'static str> {
-        if let Some(link) = self.sessions.get(&session).and_then(|session| session.links.get(&id)) {
-            self.actions.push_back(Action::Link(*link, command(Route { session, id })));
+    /// A link that is not there any more may still be spoken of: it ended while that was under way. One that is not there yet is
+    /// told when it is.
+    fn to_link(&mut self, key: SessionKey, id: LinkId, command: impl FnOnce(Route) -> Command) -> Result<(), &'static str> {
+        let Some(session) = self.sessions.get_mut(&key) else { return Ok(()) };
+        let command = command(Route { session: key, id });
+        match session.links.get(&id) {
+            Some(link) => self.actions.push_back(Action::Link(*link, command)),
+            None if session.is_to_come(id) => session.came_early(id, command),
+            None => {}
         }
         Ok(())
     }
@@ -432,14 +438,20 @@ impl Node {
         Some((self.add_link(Route { session: key, id }), id))
     }
 
-    /// A new link by this session, named by the peer.
+    /// A new link by this session, named by the peer. Each that it names has to be accepted, also where the message that names it is
+    /// dropped or the request refused, if only to be ended at once: the peer would wait for ever.
     ///
     /// # Errors
     /// The peer may not name it so, or has too many: a breach.
     pub fn accept_link(&mut self, key: SessionKey, id: LinkId) -> Result<LinkKey, &'static str> {
         let Some(session) = self.sessions.get_mut(&key) else { return Err("the session has ended") };
         session.take_link(id)?;
-        Ok(self.add_link(Route { session: key, id }))
+        let route = Route { session: key, id };
+        let early = session.early(route);
+        let link = self.add_link(route);
+        self.actions.extend(early.map(|command| Action::Link(link, command)));
+        self.link_came(route);
+        Ok(link)
     }
 
     fn add_link(&mut self, route: Route) -> LinkKey {
@@ -482,6 +494,7 @@ impl Node {
         if old != to {
             self.unname_link(old);
         }
+        self.link_came(to);
         self.introduce_again(key);
     }
 
@@ -489,7 +502,13 @@ impl Node {
     pub fn link_done(&mut self, key: LinkKey) {
         let Some(Entry { route, next, mate, .. }) = self.links.remove(&key) else { return };
         self.unname_link(route);
-        next.into_iter().for_each(|next| self.unname_link(next));
+        if let Some(next) = next {
+            self.unname_link(next);
+            self.route_gone(next);
+            // The link may have ended before it heard of this route, and the other side would wait for it there.
+            self.tell(next.session, Control::Gone(next.id, End::Closed));
+            self.tell(next.session, Control::Finish(next.id, End::Closed));
+        }
         if let Some(mate) = mate.and_then(|mate| self.links.get_mut(&mate)) {
             mate.mate = None;
         }

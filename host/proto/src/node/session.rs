@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use crate::frame::{Answer, Control, Hello};
+use crate::frame::{Answer, Control, End, Hello};
 use crate::id::{Fingerprint, LinkId, RequestId};
-use crate::link::LinkKey;
+use crate::link::{Command, LinkKey, Route};
 use crate::node::{MAX_LINKS, MAX_REQUESTS};
 
 #[derive(Debug)]
@@ -35,6 +35,15 @@ pub(super) struct Session {
     /// The peer may bring names in another order than it made them, so those below the newest that are not yet known are kept.
     newest_taken: Option<u64>,
     skipped: HashSet<LinkId>,
+    /// What was said of links before they were named: names come with messages, by streams of their own.
+    early: HashMap<LinkId, Early>,
+}
+
+/// How a link ended that is not known yet.
+#[derive(Debug, Default)]
+struct Early {
+    finish: Option<End>,
+    gone: Option<End>,
 }
 
 impl Session {
@@ -58,6 +67,7 @@ impl Session {
             next_link: 0,
             newest_taken: None,
             skipped: HashSet::new(),
+            early: HashMap::new(),
         }
     }
 
@@ -174,11 +184,11 @@ impl Session {
         if self.links.len() >= MAX_LINKS {
             return Err("too many links");
         }
-        let first = self.newest_taken.map_or(id.0 % 2, |newest| newest + 2);
+        let first = self.first_to_come(id);
         if id.0 < first {
             return if self.skipped.remove(&id) { Ok(()) } else { Err("a link that was named before") };
         }
-        if (id.0 - first) / 2 > (MAX_LINKS - self.skipped.len().min(MAX_LINKS)) as u64 {
+        if !self.is_near(id) {
             return Err("a link named too far ahead");
         }
         self.skipped.extend((first..id.0).step_by(2).map(LinkId));
@@ -186,9 +196,36 @@ impl Session {
         Ok(())
     }
 
+    /// The lowest name that the peer has not passed over.
+    fn first_to_come(&self, id: LinkId) -> u64 {
+        self.newest_taken.map_or(id.0 % 2, |newest| newest + 2)
+    }
+
+    /// Whether so many links might be named in between.
+    fn is_near(&self, id: LinkId) -> bool {
+        (id.0 - self.first_to_come(id)) / 2 <= MAX_LINKS.saturating_sub(self.skipped.len()) as u64
+    }
+
     /// Whether this link is still to be named: by the peer, for our own are known from the start.
     pub(super) fn is_to_come(&self, id: LinkId) -> bool {
         let theirs = (id.0 % 2 == 0) != self.dialled;
-        theirs && (self.newest_taken.is_none_or(|newest| id.0 > newest) || self.skipped.contains(&id))
+        theirs && (self.skipped.contains(&id) || (id.0 >= self.first_to_come(id) && self.is_near(id)))
+    }
+
+    /// Keeps what was said of a link that is still to be named.
+    pub(super) fn came_early(&mut self, id: LinkId, command: Command) {
+        match command {
+            Command::Finish(_, end) => self.early.entry(id).or_default().finish = Some(end),
+            Command::Gone(_, end) => self.early.entry(id).or_default().gone = Some(end),
+            // Nobody allows more on a link that has not been named.
+            _ => {}
+        }
+    }
+
+    /// What was said of this link before.
+    pub(super) fn early(&mut self, route: Route) -> impl Iterator<Item = Command> + use<> {
+        let Early { finish, gone } = self.early.remove(&route.id).unwrap_or_default();
+        let finish = finish.map(|end| Command::Finish(route, end));
+        gone.map(|end| Command::Gone(route, end)).into_iter().chain(finish)
     }
 }

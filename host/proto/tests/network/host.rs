@@ -167,15 +167,7 @@ impl Host {
         self.next_session += 1;
         let key = SessionKey(self.next_session);
         let other = world.wire.connections[connection].sides[1 - side];
-        let session = Session {
-            connection,
-            side,
-            peer: None,
-            wanted,
-            control: Decoder::default(),
-            streams: BTreeMap::new(),
-            due: None,
-        };
+        let session = Session { connection, side, peer: None, wanted, control: Decoder::default(), streams: BTreeMap::new(), due: None };
         self.sessions.insert(key, session);
         self.node.handle_connected(now(world), key, side == 0, key_of(other.slot));
     }

@@ -24,10 +24,22 @@ pub(crate) struct Life {
 #[derive(Debug)]
 pub(crate) enum What {
     /// With the attempt of the node's that it is for.
-    Connected { connection: usize, side: usize, wanted: Option<u64> },
+    Connected {
+        connection: usize,
+        side: usize,
+        wanted: Option<u64>,
+    },
     NotDialled(u64),
-    Arrives { connection: usize, side: usize, stream: u64, bytes: Vec<u8> },
-    Breaks { connection: usize, side: usize },
+    Arrives {
+        connection: usize,
+        side: usize,
+        stream: u64,
+        bytes: Vec<u8>,
+    },
+    Breaks {
+        connection: usize,
+        side: usize,
+    },
     /// The node wanted to be called at this time.
     Wakes(u64),
     Serves(LinkKey),
@@ -93,16 +105,7 @@ pub(crate) struct Wire {
 
 impl Wire {
     pub(crate) fn new(rng: Rng, slowest: u64) -> Self {
-        Self {
-            now: 0,
-            rng,
-            slowest,
-            connections: Vec::new(),
-            lives: Vec::new(),
-            deaf: Vec::new(),
-            queue: BinaryHeap::new(),
-            count: 0,
-        }
+        Self { now: 0, rng, slowest, connections: Vec::new(), lives: Vec::new(), deaf: Vec::new(), queue: BinaryHeap::new(), count: 0 }
     }
 
     /// What happens next, if before `until`; time goes on to it.
