@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::time::Instant;
 
-use places::{Bytes, Channel, Error, Grants, Options, Place};
+use places::{Bytes, Channel, Error, Grants, Node, Options, Place};
 
 type End = Channel<Bytes, Bytes>;
 
@@ -169,6 +169,86 @@ fn fairness(_: Channel) -> places::Result {
     report(&format!("fairness.{spinners}_spinners.p50"), times[n / 2], "us");
     report(&format!("fairness.{spinners}_spinners.p99"), times[n * 99 / 100], "us");
     Ok(())
+}
+
+/// As `spawn_rate`, `round_trip` and `one_way`, with the other place on the node whose address is the first argument.
+#[places::start]
+fn far(_: Channel) -> places::Result {
+    let node = far_node()?;
+    let start = Instant::now();
+    let place = echo::at(&node).spawn()?;
+    place.put_get(&[0; 16])?;
+    report("far.first_use", start.elapsed().as_secs_f64() * 1e3, "ms");
+
+    let n = 500;
+    let start = Instant::now();
+    for _ in 0..n {
+        let place = once::at(&node).spawn()?;
+        place.put_get(&[0; 16])?;
+    }
+    report("far.spawn.first_reply", start.elapsed().as_secs_f64() * 1e6 / n as f64, "us");
+
+    for (size, n) in [(64, 20_000), (65_536, 2_000)] {
+        let message = vec![7; size];
+        (0..n / 10).try_for_each(|_| place.put_get(&message).map(drop))?;
+        let start = Instant::now();
+        (0..n).try_for_each(|_| place.put_get(&message).map(drop))?;
+        report(&format!("far.ping.{size}B"), start.elapsed().as_secs_f64() * 1e6 / n as f64, "us");
+    }
+    let measure = |name: &str, place: Place, size: usize, n: usize, put: &dyn Fn(&Place, &[u8]) -> Result<(), Error>| -> places::Result {
+        let message = vec![7; size];
+        let start = Instant::now();
+        put(&place, &message)?;
+        place.close();
+        place.get()?;
+        let seconds = start.elapsed().as_secs_f64();
+        report(&format!("far.{name}.{size}B.rate"), n as f64 / seconds, "msg/s");
+        report(&format!("far.{name}.{size}B"), (n * size) as f64 / seconds / 1e6, "MB/s");
+        Ok(())
+    };
+    for (size, n) in [(64, 1_000_000), (65_536, 10_000), (1 << 20, 600)] {
+        let put = move |place: &Place, message: &[u8]| (0..n).try_for_each(|_| place.put(message));
+        measure("tput", slow_sink::at(&node).spawn()?, size, n, &put)?;
+    }
+    let n = 2_000_000;
+    let put_many = move |place: &Place, message: &[u8]| place.put_many((0..n).map(|_| message));
+    measure("tput_many", sink::at(&node).spawn()?, 64, n, &put_many)
+}
+
+/// Channels over one connection, each used once.
+#[places::start]
+fn far_channels(_: Channel) -> places::Result {
+    let n = number(1)?;
+    let node = far_node()?;
+    let hub: Place<Bytes, Channel> = forwarder::at(&node).spawn()?.typed();
+    let start = Instant::now();
+    let mut ends = Vec::with_capacity(n);
+    for _ in 0..n {
+        let (here, there) = Channel::pair()?;
+        hub.put(there)?;
+        here.put(&[0; 16])?;
+        ends.push(here);
+    }
+    for end in &ends {
+        end.get()?;
+    }
+    report(&format!("far.channels.n{n}"), start.elapsed().as_secs_f64() * 1e3, "ms");
+    Ok(())
+}
+
+/// Gets ends of channels, and answers one message on each.
+#[places::start]
+fn forwarder(ch: Channel<Channel, Bytes>) -> places::Result {
+    let mut ends: Vec<Channel> = Vec::new();
+    while let Ok(end) = ch.get() {
+        end.put(end.get()?)?;
+        ends.push(end);
+    }
+    Ok(())
+}
+
+fn far_node() -> Result<Node, Box<dyn std::error::Error>> {
+    Ok(Node::connect(&std::env::args().nth(1).ok_or("the address of a node is missing")?)?)
 }
 
 fn number(index: usize) -> Result<usize, Box<dyn std::error::Error>> {

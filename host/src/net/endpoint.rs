@@ -261,8 +261,17 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// How connections behave, ours and those that benchmarks compare with.
-pub(super) fn transport(timeout: Duration) -> TransportConfig {
+/// An endpoint with a node's settings and none of its protocol, for benchmarks to compare with.
+///
+/// # Errors
+/// [`BindError`].
+pub fn bare(address: Option<SocketAddr>, identity: &Arc<Identity>) -> Result<quinn::Endpoint, BindError> {
+    let Endpoint { mut endpoint, client, .. } = Endpoint::bind(address, Arc::clone(identity), Duration::from_secs(10))?;
+    endpoint.set_default_client_config(client);
+    Ok(endpoint)
+}
+
+fn transport(timeout: Duration) -> TransportConfig {
     let window = |bytes: u64| VarInt::from_u64(bytes).unwrap_or(VarInt::MAX);
     let mut mtu = MtuDiscoveryConfig::default();
     mtu.upper_bound(LARGEST_PACKET);

@@ -312,7 +312,6 @@ impl Hub {
             bridge.end(Ending::NodeLost);
             return Err(());
         };
-        session.allow_streams(self.node().links_of(route.session));
         self.run_link(key, route, bridge, parked);
         Ok(())
     }
@@ -338,9 +337,10 @@ impl Hub {
         if let Some(BridgeKey(mate)) = mate {
             self.act(|node, _| node.links_met(LinkKey(mate), key));
         }
-        // The session may have ended before the link was there to be told.
-        if self.session(route.session).is_none() {
-            self.to_link(key, link::Input::Command(Command::Lost(route.session)));
+        match self.session(route.session) {
+            Some(session) => session.allow_streams(self.node().links_of(route.session)),
+            // It ended before the link was there to be told.
+            None => self.to_link(key, link::Input::Command(Command::Lost(route.session))),
         }
     }
 
