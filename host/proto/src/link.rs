@@ -5,7 +5,8 @@
 //! another: each side ends the old stream with [`End::Moved`] and goes on with the new one, and reads the new one only where the old
 //! one ended. So nothing is lost, doubled or overtaken, and neither side waits for the other.
 //!
-//! Whoever owns a link feeds it what happened and does what it returns; it holds no messages.
+//! Whoever owns a link feeds it what happened and does what it returns; it holds no messages. Commands go before what comes by
+//! streams: what a stream says may follow from what the node was told before.
 
 use crate::frame::{End, WINDOW};
 use crate::id::LinkId;
@@ -303,15 +304,16 @@ impl Link {
         if self.done {
             return;
         }
-        if self.out.ended && self.inward.ended {
-            self.done = true;
-            effects.push(Effect::Done);
-        } else if let Some(next) = self.next
+        if let Some(next) = self.next
             && self.out.route == next
             && (self.inward.ended || self.inward.route == next)
         {
             self.next = None;
             effects.push(Effect::Moved(next));
+        }
+        if self.out.ended && self.inward.ended {
+            self.done = true;
+            effects.push(Effect::Done);
         }
     }
 }

@@ -30,67 +30,51 @@ pub(crate) struct Printer {
 #[derive(Default)]
 struct Queue {
     bytes: Vec<u8>,
+    /// How many can still print.
+    halves: usize,
     /// The stream has been asked for.
     opened: bool,
     /// Nobody reads.
     broken: bool,
-    /// How many may still print, or look.
-    holders: usize,
     waiting: Vec<Waker>,
 }
 
 /// One of the two streams of a place.
 struct Half {
-    printer: Hold,
+    printer: Arc<Printer>,
     error: bool,
 }
 
-/// A hold on a printer, which goes on as long as there is one.
-pub(crate) struct Hold(Arc<Printer>);
-
-/// Standard output and error of a place that this request of the peer's starts, and a hold on them: when all are dropped the stream
-/// ends.
-pub(crate) fn printer(hub: &Hub, session: &Arc<Session>, request: RequestId) -> (Output, Output, Hold) {
-    let printer = Arc::new(Printer { queue: Mutex::default(), more: Notify::new() });
-    let half = |error| Output::new(Half { printer: Hold::new(&printer), error });
-    let printed = (half(false), half(true), Hold::new(&printer));
-    hub.runtime().spawn(send(Arc::clone(session), request, printer));
-    printed
-}
-
-impl Hold {
-    fn new(printer: &Arc<Printer>) -> Self {
-        printer.queue().holders += 1;
-        Self(Arc::clone(printer))
-    }
-
-    /// Whether there is, or will be, a stream.
-    pub(crate) fn has_printed(&self) -> bool {
-        self.0.queue().opened
-    }
-}
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        self.0.queue().holders -= 1;
-        self.0.more.notify_one();
-    }
+/// Standard output and error of a place that this request of the peer's starts, and what knows of them. When both are dropped the
+/// stream ends.
+pub(crate) fn printer(hub: &Hub, session: &Arc<Session>, request: RequestId) -> (Output, Output, Arc<Printer>) {
+    let queue = Mutex::new(Queue { halves: 2, ..Queue::default() });
+    let printer = Arc::new(Printer { queue, more: Notify::new() });
+    let half = |error| Output::new(Half { printer: Arc::clone(&printer), error });
+    let outputs = (half(false), half(true));
+    hub.runtime().spawn(send(Arc::clone(session), request, Arc::clone(&printer)));
+    (outputs.0, outputs.1, printer)
 }
 
 impl Printer {
+    /// Whether there is, or will be, a stream.
+    pub(crate) fn has_printed(&self) -> bool {
+        self.queue().opened
+    }
+
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What waits, and whether nobody can print any more.
+    /// What is to be sent, and whether more may come.
     fn take(&self) -> (Vec<u8>, bool) {
         let mut queue = self.queue();
-        let over = queue.holders == 0;
         let bytes = std::mem::take(&mut queue.bytes);
+        let more = queue.halves > 0;
         let waiting = std::mem::take(&mut queue.waiting);
         drop(queue);
         waiting.into_iter().for_each(Waker::wake);
-        (bytes, over)
+        (bytes, more)
     }
 
     fn broke(&self) {
@@ -103,9 +87,16 @@ impl Printer {
     }
 }
 
+impl Drop for Half {
+    fn drop(&mut self) {
+        self.printer.queue().halves -= 1;
+        self.printer.more.notify_one();
+    }
+}
+
 impl Sink for Half {
     fn write(&self, bytes: &[u8]) -> io::Result<()> {
-        let mut queue = self.printer.0.queue();
+        let mut queue = self.printer.queue();
         if queue.broken {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
@@ -114,12 +105,12 @@ impl Sink for Half {
             codec::put_output(&mut queue.bytes, self.error, piece);
         }
         drop(queue);
-        self.printer.0.more.notify_one();
+        self.printer.more.notify_one();
         Ok(())
     }
 
     fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut queue = self.printer.0.queue();
+        let mut queue = self.printer.queue();
         if queue.bytes.len() < ROOM || queue.broken {
             return Poll::Ready(());
         }
@@ -132,9 +123,9 @@ impl Sink for Half {
 async fn send(session: Arc<Session>, request: RequestId, printer: Arc<Printer>) {
     let mut stream: Option<SendStream> = None;
     loop {
-        let (bytes, over) = printer.take();
+        let (bytes, more) = printer.take();
         if bytes.is_empty() {
-            if over {
+            if !more {
                 break;
             }
             tokio::select! {

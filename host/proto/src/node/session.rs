@@ -56,8 +56,7 @@ impl Session {
             up: false,
             time_out,
             heard: now,
-            // Until the greeting the time-out alone counts.
-            next_ping: now + time_out,
+            next_ping: now,
             pings: 0,
             next_request: 0,
             waiting: HashSet::new(),
@@ -98,7 +97,9 @@ impl Session {
     }
 
     pub(super) fn timeout(&self) -> Duration {
-        self.next_ping.min(self.heard + self.time_out)
+        let lost = self.heard + self.time_out;
+        // Until the session is up the time-out alone counts: a ping would say that it is.
+        if self.up { self.next_ping.min(lost) } else { lost }
     }
 
     /// The ping that is due; none if the peer has been silent for too long.
