@@ -387,13 +387,10 @@ impl Node {
         self.introductions.attaching.retain(|_, it| it.introducer != session && it.by.session != session);
     }
 
-    /// A link has ended, and every introduction that it took part in.
+    /// A link has ended, and every introduction that it took part in. The link that it was to be introduced by stays busy until it
+    /// ends too, as it will: who was to dial may have done so, and what comes of that is not to be taken for another introduction's.
     pub(super) fn link_gone(&mut self, link: LinkKey) {
-        let mut own: Vec<_> = self.introductions.own.iter().filter(|(_, it)| it.from == link || it.to == link).map(|it| *it.0).collect();
-        own.sort_unstable();
-        for number in own {
-            self.give_up(number);
-        }
+        self.introductions.own.retain(|_, it| it.from != link && it.to != link);
         self.introductions.expected.retain(|_, it| it.link != link);
         self.introductions.dialling.retain(|_, it| it.link != link);
         self.introductions.attaching.retain(|_, it| it.link != link);
