@@ -173,11 +173,6 @@ impl Node {
         &self.config
     }
 
-    /// Others can reach it here.
-    pub fn set_addresses(&mut self, addresses: Vec<String>) {
-        self.config.addresses = addresses;
-    }
-
     /// The sessions that are up, and who is there.
     pub fn peers(&self) -> impl Iterator<Item = (SessionKey, &Hello)> {
         self.sessions.iter().filter_map(|(key, session)| session.peer().map(|hello| (*key, hello)))
