@@ -41,6 +41,9 @@ pub use shipping::{OnShipping, Shipping};
 /// What the messages and blobs of one peer may take of the host's memory before they are read: 1 GiB.
 const SESSION_MEMORY: u64 = 1 << 30;
 
+/// How long a goodbye waits for what is being said.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// How a host is connected with others.
 #[derive(Clone)]
 #[non_exhaustive]
@@ -86,6 +89,8 @@ pub(crate) struct Router {
     guests: Mutex<HashMap<SessionKey, Arc<Guest>>>,
     shipments: Shipments,
     stopping: watch::Sender<bool>,
+    /// Whoever serves a request holds a receiver.
+    serving: watch::Sender<()>,
     /// Itself, for the tasks that it sets going.
     this: Weak<Router>,
 }
@@ -110,6 +115,7 @@ impl Router {
             hub: OnceCell::new(),
             guests: Mutex::default(),
             stopping: watch::Sender::new(false),
+            serving: watch::Sender::new(()),
             this: Weak::clone(this),
         })
     }
@@ -241,6 +247,8 @@ impl Network for Router {
 
     async fn shut_down(&self) {
         if let Some(hub) = self.hub.get() {
+            // So that the ends of places are told before the goodbye, where they have ended.
+            let _ = tokio::time::timeout(LAST_WORDS, self.serving.closed()).await;
             hub.shut_down(Goodbye::Done).await;
         }
     }
