@@ -5,6 +5,7 @@ mod claims;
 mod bad_input;
 mod bad_modules;
 mod behaviour;
+mod cluster;
 mod examples;
 mod failures;
 mod grants;

@@ -142,7 +142,8 @@ fn the_library_knows_nothing_of_the_command_line() {
 #[test]
 fn the_command_line_uses_what_an_embedder_can() {
     let cli = sources("host/src", ".rs").into_iter().filter(|file| belongs(file, "cli") || belongs(file, "main"));
-    let internal = ["channel", "config", "engine", "host", "id", "imports", "node", "place"].map(|module| format!("crate::{module}::"));
+    let internal = ["channel", "config", "engine", "host", "id", "imports", "net", "node", "place", "router"];
+    let internal = internal.map(|module| format!("crate::{module}::"));
     absent(cli, &internal.each_ref().map(String::as_str));
 }
 
@@ -156,6 +157,17 @@ fn only_engine_imports_and_place_know_wasmtime() {
 fn places_know_no_network() {
     let place = sources("host/src", ".rs").into_iter().filter(|file| belongs(file, "place"));
     absent(place, &["crate::node", "crate::net", "crate::router", "quinn"]);
+}
+
+#[test]
+fn only_net_knows_quinn_rustls_and_rcgen() {
+    absent(host_without(&["net"]), &["quinn", "rustls", "rcgen", "webpki", "x509_parser"]);
+}
+
+#[test]
+fn net_knows_neither_wasmtime_nor_places() {
+    let net = sources("host/src", ".rs").into_iter().filter(|file| belongs(file, "net"));
+    absent(net, &["wasmtime", "crate::place", "crate::engine", "crate::host", "crate::imports"]);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! nothing. Only this module knows clap, and only it prints. It uses nothing of the library that is not public.
 
 mod build;
+mod cluster;
 mod completions;
 mod doctor;
 mod error;
@@ -48,6 +49,7 @@ Examples:
   placehost build hello                     Compile it, and print where its module is
   placehost run hello.wasm                  Start the function `main` of a module
   placehost inspect hello.wasm              Say what is in a module, and whether it runs here
+  placehost cluster init                    Let this machine say which others belong together with it
   placehost doctor                          Check this machine";
 
 #[derive(Debug, Subcommand)]
@@ -56,6 +58,8 @@ enum Command {
     Inspect(inspect::Args),
     New(new::Args),
     Build(build::Args),
+    #[command(subcommand)]
+    Cluster(cluster::Command),
     Doctor(doctor::Args),
     Completions(completions::Args),
 }
@@ -67,6 +71,7 @@ impl Command {
             Self::Inspect(args) => inspect::run(&args),
             Self::New(args) => new::run(&args),
             Self::Build(args) => build::run(&args),
+            Self::Cluster(command) => command.run(),
             Self::Doctor(args) => doctor::run(&args),
             Self::Completions(args) => completions::run(&args),
         }

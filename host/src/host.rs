@@ -8,10 +8,11 @@ use tokio::runtime::Handle;
 
 use crate::channel::Channel;
 use crate::config::{Output, PlaceConfig};
-use crate::engine::{self, Cache, CacheError, EngineConfig, EngineError, Inspection, LoadError, Module, Modules, Tiers};
-use crate::id::{NodeId, PlaceId};
+use crate::engine::{self, Cache, CacheError, EngineConfig, EngineError, Inspection, LoadError, Module, Modules, Origin, Tiers};
+use crate::id::{self, NodeId, PlaceId};
 use crate::node::{CreateOptions, Network, Node, NodeError, Order, SpawnOptions};
 use crate::place::{self, LookupError, Owner, Place, PlaceInfo, Registry, Request, SpawnError};
+use crate::router::{NetworkConfig, Router};
 
 /// Runs places. Clones are the same host; when the last one and the last place are gone, so is it.
 ///
@@ -89,7 +90,8 @@ impl Host {
     /// # Errors
     /// As [`Self::load`].
     pub async fn load_bytes(&self, bytes: Vec<u8>) -> Result<Module, LoadError> {
-        self.0.modules.load_bytes(bytes, None).await
+        let bytes = Arc::new(bytes);
+        self.0.modules.load_bytes(Arc::clone(&bytes), Origin::Memory(bytes)).await
     }
 
     /// Says what is in a file, whether or not it runs here.
@@ -107,7 +109,7 @@ impl Host {
     /// [`SpawnError`]: no such start function, or no room.
     pub fn spawn(&self, module: &Module, start: &str, config: PlaceConfig) -> Result<(Place, Channel), SpawnError> {
         let owner = Arc::clone(&self.0.top);
-        place::spawn(&self.0, Request { module: module.clone(), start: start.into(), config, owner, name: None })
+        place::spawn(&self.0, Request { module: module.clone(), start: start.into(), config, owner, name: None, channel: None })
     }
 
     /// Starts a place on a node, with a name if it shall have one. It lives until it ends by itself or is killed; and unless it is
@@ -147,6 +149,36 @@ impl Host {
     /// [`NodeError`]: it cannot be launched, or this host has no network.
     pub async fn create(&self, machine: &str, options: CreateOptions, stdout: Output, stderr: Output) -> Result<Node, NodeError> {
         self.0.network()?.create(machine, options, stdout, stderr).await
+    }
+
+    /// Lets other nodes connect from now on, at the address of [`NetworkConfig::listen`]; returns where they are told that they can.
+    ///
+    /// # Errors
+    /// [`NodeError`]: the address cannot be had, or this host has no network.
+    pub async fn listen(&self) -> Result<Vec<String>, NodeError> {
+        self.0.network()?.listen().await
+    }
+
+    /// Waits until another node, or [`Self::stop`], has told this one to stop; for ever without a network.
+    pub async fn stopped(&self) {
+        match self.0.network.get() {
+            Some(network) => network.stopped().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Takes no more places from other nodes. Those that are there go on.
+    pub fn stop(&self) {
+        if let Some(network) = self.0.network.get() {
+            network.stop();
+        }
+    }
+
+    /// Says goodbye to all nodes, so that they need not wait for a time-out. Their places here end.
+    pub async fn disconnect(&self) {
+        if let Some(network) = self.0.network.get() {
+            network.shut_down().await;
+        }
     }
 
     /// The living places, the oldest first.
@@ -191,9 +223,10 @@ impl Host {
 }
 
 /// Configures a [`Host`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct HostBuilder {
     name: Option<String>,
+    network: Option<NetworkConfig>,
     max_places: Option<u32>,
     preempt: bool,
     fuel: bool,
@@ -206,7 +239,7 @@ pub struct HostBuilder {
 impl Default for HostBuilder {
     fn default() -> Self {
         let (stdout, stderr) = (Output::new(std::io::stdout()), Output::new(std::io::stderr()));
-        Self { name: None, max_places: None, preempt: true, fuel: false, cache: None, module_dirs: Vec::new(), stdout, stderr }
+        Self { name: None, network: None, max_places: None, preempt: true, fuel: false, cache: None, module_dirs: Vec::new(), stdout, stderr }
     }
 }
 
@@ -255,6 +288,14 @@ impl HostBuilder {
         self
     }
 
+    /// Connects this host with others. Nothing is opened before it is needed: by [`Host::connect`], [`Host::create`], or
+    /// [`Host::listen`].
+    #[must_use]
+    pub fn network(mut self, network: NetworkConfig) -> Self {
+        self.network = Some(network);
+        self
+    }
+
     /// Where the output of detached places goes, which outlive who started them; by default to that of the process.
     #[must_use]
     pub fn output(mut self, stdout: Output, stderr: Output) -> Self {
@@ -272,8 +313,8 @@ impl HostBuilder {
         let tiers = Tiers::new(EngineConfig { max_places, preempt: self.preempt, fuel: self.fuel })?;
         let engine = &tiers.first().engine;
         let cache = self.cache.map(|folder| Cache::open(&folder, engine)).transpose()?;
-        let node = NodeId::random();
-        Ok(Host(Arc::new(Shared {
+        let node = id::new_node();
+        let shared = Arc::new(Shared {
             node,
             name: self.name.unwrap_or_else(|| node.to_string()),
             network: OnceLock::new(),
@@ -291,7 +332,13 @@ impl HostBuilder {
             stderr: self.stderr,
             seq: AtomicU64::new(1),
             tiers,
-        })))
+        });
+        if let Some(network) = self.network {
+            let router = Router::new(&Arc::downgrade(&shared), network);
+            // It is the first to be set.
+            let _ = shared.network.set(router);
+        }
+        Ok(Host(shared))
     }
 }
 

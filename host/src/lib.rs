@@ -15,8 +15,10 @@ mod id;
 mod imports;
 pub mod json;
 pub mod machine;
+pub mod net;
 mod node;
 mod place;
+mod router;
 
 pub use channel::{Blob, Bounds, Channel, Message};
 pub use config::{DEFAULT_MEMORY, Dir, Grants, Limits, Output, PlaceConfig, Sink};
@@ -24,5 +26,6 @@ pub use engine::{CacheError, DENSE_MEMORY, EngineError, LoadError, MAX_MODULE, M
 pub use engine::{Import, Inspection, Kind, StartFunction};
 pub use host::{BuildError, Host, HostBuilder};
 pub use id::{Digest, NodeId, PlaceId};
-pub use node::{CreateOptions, Node, NodeError, SpawnOptions};
+pub use node::{CreateOptions, Node, NodeError, PeerInfo, SpawnOptions};
 pub use place::{Activity, ExitReason, Exiting, LookupError, Monitor, Place, PlaceInfo, SpawnError};
+pub use router::{Allowed, NetworkConfig, OnShipping, Policy, Ready, Shipping};

@@ -14,7 +14,7 @@ use crate::config::{Output, PlaceConfig};
 use crate::engine::Module;
 use crate::host::Shared;
 use crate::id::{NodeId, PlaceId};
-use crate::place::{self, LookupError, Monitor, Owner, Place, Request, SpawnError};
+use crate::place::{self, LookupError, Monitor, Owner, Place, PlaceInfo, Request, SpawnError};
 
 /// A node: this one, or another that this one is connected to. Clones are handles to the same node.
 #[derive(Clone)]
@@ -39,6 +39,12 @@ pub(crate) trait Peer: Send + Sync + 'static {
     async fn monitor(&self, place: PlaceId) -> Result<Place, LookupError>;
     /// Ends the node, if it lets us.
     async fn exit(&self) -> Result<(), NodeError>;
+    /// What runs there.
+    async fn list(&self) -> Result<Vec<PlaceInfo>, NodeError>;
+    /// Which nodes it is connected to.
+    async fn peers(&self) -> Result<Vec<PeerInfo>, NodeError>;
+    /// Ends a place there that somebody else started, if it lets us.
+    async fn kill(&self, place: PlaceId) -> Result<(), LookupError>;
     /// Resolves when the connection is gone.
     async fn lost(&self);
 }
@@ -52,6 +58,36 @@ pub(crate) trait Network: Send + Sync + 'static {
     async fn create(&self, machine: &str, options: CreateOptions, stdout: Output, stderr: Output) -> Result<Node, NodeError>;
     /// A node that is connected now.
     fn peer(&self, id: NodeId) -> Option<Node>;
+    /// The nodes that are connected now.
+    fn peers(&self) -> Vec<PeerInfo>;
+    /// Lets others connect from now on; where they can.
+    async fn listen(&self) -> Result<Vec<String>, NodeError>;
+    /// Resolves when the node has been told to stop.
+    async fn stopped(&self);
+    /// Takes no more places from others, and tells who waits for that.
+    fn stop(&self);
+    /// Says goodbye to all nodes.
+    async fn shut_down(&self);
+}
+
+/// A node that another is connected to.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PeerInfo {
+    /// This life of it.
+    pub id: NodeId,
+    /// What it calls itself.
+    pub name: String,
+    /// Where it is.
+    pub address: String,
+    /// Whether it dialled.
+    pub dialled_us: bool,
+    /// Channels that cross to it.
+    pub links: u64,
+    /// Places that it started here.
+    pub places: u64,
+    /// A round trip to it.
+    pub round_trip: Duration,
 }
 
 /// A place that is to be started on some node.
@@ -67,7 +103,6 @@ pub(crate) struct Order {
     pub(crate) owner: Arc<Owner>,
     /// Whether its grants were asked for, and are not just all that its spawner has. On another node a directory that was asked for
     /// must be refused, one that merely was at hand is left out.
-    #[expect(dead_code, reason = "what is granted here is at hand here; the network reads it")]
     pub(crate) explicit_grants: bool,
 }
 
@@ -135,7 +170,6 @@ impl Node {
     }
 
     /// Another node.
-    #[expect(dead_code, reason = "the network makes them")]
     pub(crate) fn there(peer: Arc<dyn Peer>) -> Self {
         Self(Kind::There(peer))
     }
@@ -207,6 +241,42 @@ impl Node {
         }
     }
 
+    /// What runs there, the oldest first.
+    ///
+    /// # Errors
+    /// [`NodeError`]: it does not let us see that, or is lost.
+    pub async fn list(&self) -> Result<Vec<PlaceInfo>, NodeError> {
+        match &self.0 {
+            Kind::Here(host) => Ok(host.registry.list()),
+            Kind::There(peer) => peer.list().await,
+        }
+    }
+
+    /// The nodes that it is connected to.
+    ///
+    /// # Errors
+    /// As [`Self::list`].
+    pub async fn peers(&self) -> Result<Vec<PeerInfo>, NodeError> {
+        match &self.0 {
+            Kind::Here(host) => Ok(host.network.get().map(|network| network.peers()).unwrap_or_default()),
+            Kind::There(peer) => peer.peers().await,
+        }
+    }
+
+    /// Ends a place there, whoever started it.
+    ///
+    /// # Errors
+    /// [`LookupError`]: no such place lives, it does not let us, or it is lost.
+    pub async fn kill(&self, place: PlaceId) -> Result<(), LookupError> {
+        match &self.0 {
+            Kind::Here(host) => {
+                host.registry.find(place).ok_or(LookupError::NoPlace { id: place })?.kill_soon();
+                Ok(())
+            }
+            Kind::There(peer) => peer.kill(place).await,
+        }
+    }
+
     /// Waits until the connection to the node is gone; for ever, where it is this one.
     pub async fn lost(&self) {
         match &self.0 {
@@ -222,7 +292,7 @@ fn spawn_here(host: &Arc<Shared>, order: Order) -> Result<(Place, Channel), Spaw
         owner = Arc::clone(&host.detached);
         (config.stdout, config.stderr) = (host.stdout.clone(), host.stderr.clone());
     }
-    place::spawn(host, Request { module, start, config, owner, name })
+    place::spawn(host, Request { module, start, config, owner, name, channel: None })
 }
 
 impl fmt::Debug for Node {

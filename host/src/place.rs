@@ -23,7 +23,6 @@ pub(crate) use family::Family;
 pub(crate) use owner::Owner;
 pub(crate) use registry::Registry;
 pub use registry::{LookupError, PlaceInfo};
-#[expect(unused_imports, reason = "the network uses it")]
 pub(crate) use remote::Teller;
 pub use spawn::SpawnError;
 pub(crate) use spawn::{LONGEST, Request, spawn};

@@ -322,8 +322,8 @@ pub struct PlaceRow {
     pub module: String,
     /// Its start function.
     pub start: String,
-    /// What it does now.
-    pub state: String,
+    /// Whether it computes, and does not wait.
+    pub running: bool,
     /// Milliseconds since it was started.
     pub age: u64,
     /// Bytes of linear memory.
@@ -332,10 +332,8 @@ pub struct PlaceRow {
     pub received: u64,
     /// Messages it has put.
     pub sent: u64,
-    /// Messages that wait in the channel to its parent.
-    pub mailbox: u64,
-    /// The node that started it, if another.
-    pub origin: Option<NodeId>,
+    /// Messages that wait in the channel that it was started with; known of named places.
+    pub mailbox: Option<u64>,
 }
 
 /// A node in a list.

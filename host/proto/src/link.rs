@@ -22,7 +22,7 @@ pub struct SessionKey(pub u64);
 pub struct LinkKey(pub u64);
 
 /// Which way a link goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Route {
     /// The session.
     pub session: SessionKey,

@@ -192,7 +192,7 @@ fn nearest(name: &str, candidates: Vec<String>) -> Option<String> {
 }
 
 /// `a`, `b` and `c`, quoted.
-fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+pub(crate) fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let quoted: Vec<_> = names.map(|name| format!("`{name}`")).collect();
     match &quoted[..] {
         [] => "nothing".into(),

@@ -1,6 +1,6 @@
 //! `placehost inspect`: what is in a module, and whether it runs here.
 
-use std::fmt::{self, Write};
+use std::fmt;
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::error::CliError;
 use super::exit_code::ExitCode;
 use super::host::{self, Cache};
+use super::terminal::row;
 use super::{explain, terminal};
 
 /// Say what is in a module, and whether it runs here.
@@ -105,11 +106,4 @@ impl fmt::Display for Table<'_> {
         row(&mut text, "runs here", [if *runs { "yes" } else { "no" }])?;
         f.write_str(text.trim_end())
     }
-}
-
-fn row<T: fmt::Display>(text: &mut String, name: &str, values: impl IntoIterator<Item = T>) -> fmt::Result {
-    for (index, value) in values.into_iter().enumerate() {
-        writeln!(text, "{:<11}{value}", if index == 0 { name } else { "" })?;
-    }
-    Ok(())
 }

@@ -2,8 +2,8 @@
 //!
 //! Styles are always written; `anstream` takes them out where no terminal would show them or `NO_COLOR` is set.
 
-use std::fmt::Display;
-use std::io::{ErrorKind, Write};
+use std::fmt::{self, Display, Write as _};
+use std::io::{ErrorKind, Write as _};
 
 use anstyle::{AnsiColor, Style};
 
@@ -32,6 +32,14 @@ pub(crate) fn say(line: &dyn Display) {
 pub(crate) fn answer(text: &dyn Display) -> Result<(), CliError> {
     let mut out = anstream::stdout().lock();
     writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|error| cannot_write(&error))
+}
+
+/// Adds a row to a table for people: a name, and what there is of it on one or more lines; nothing if there is nothing.
+pub(crate) fn row<T: Display>(text: &mut String, name: &str, values: impl IntoIterator<Item = T>) -> fmt::Result {
+    for (index, value) in values.into_iter().enumerate() {
+        writeln!(text, "{:<11}{value}", if index == 0 { name } else { "" })?;
+    }
+    Ok(())
 }
 
 /// The error for standard output that takes no more.

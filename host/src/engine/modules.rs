@@ -35,9 +35,21 @@ pub struct Module(Arc<Inner>);
 
 struct Inner {
     digest: Digest,
-    /// Where it was read from; paths in its `spawn` calls start from that folder. Absent for a module that came as bytes.
-    file: Option<PathBuf>,
+    /// In bytes.
+    size: u64,
+    origin: Origin,
     compiled: Arc<Compiled>,
+}
+
+/// Where a module's bytes are, for other nodes that want them.
+#[derive(Clone, Debug)]
+pub(crate) enum Origin {
+    /// A file of this machine's; paths in the module's `spawn` calls start from its folder. It may have changed since.
+    File(PathBuf),
+    /// Another node shipped it, which calls it so; it is kept in this file, or in memory.
+    Shipped(String, Result<PathBuf, Arc<Vec<u8>>>),
+    /// The embedder had it.
+    Memory(Arc<Vec<u8>>),
 }
 
 struct Compiled {
@@ -126,6 +138,12 @@ pub enum LoadError {
         /// A phrase for each import that is missing.
         missing: Vec<String>,
     },
+    /// The file is another one by now.
+    #[error("`{}` has changed since the module was loaded", path.display())]
+    Changed {
+        /// As it was found.
+        path: PathBuf,
+    },
     /// The thread that compiled it was lost.
     #[error("the compiler failed")]
     Compiler(#[source] wasmtime::Error),
@@ -173,9 +191,17 @@ impl Module {
         Ok(second.get_or_init(|| runnable))
     }
 
+    /// How long it is, in bytes.
+    pub(crate) fn size(&self) -> u64 {
+        self.0.size
+    }
+
     /// The file that it was read from. It may have changed since.
     pub(crate) fn file(&self) -> Option<&Path> {
-        self.0.file.as_deref()
+        match &self.0.origin {
+            Origin::File(path) => Some(path),
+            Origin::Shipped(..) | Origin::Memory(_) => None,
+        }
     }
 
     pub(crate) fn folder(&self) -> Option<&Path> {
@@ -184,8 +210,25 @@ impl Module {
 
     /// What people call it: the name of its file, or its digest.
     pub(crate) fn label(&self) -> String {
-        let name = self.file().and_then(Path::file_name);
-        name.map_or_else(|| self.digest().to_string(), |name| name.to_string_lossy().into_owned())
+        match &self.0.origin {
+            Origin::File(path) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            Origin::Shipped(label, _) => label.clone(),
+            Origin::Memory(_) => self.digest().to_string(),
+        }
+    }
+
+    /// Its bytes, to be shipped.
+    pub(crate) async fn bytes(&self) -> Result<Arc<Vec<u8>>, LoadError> {
+        let (path, digest) = match &self.0.origin {
+            Origin::Memory(bytes) | Origin::Shipped(_, Err(bytes)) => return Ok(Arc::clone(bytes)),
+            Origin::File(path) | Origin::Shipped(_, Ok(path)) => (path.clone(), self.digest()),
+        };
+        off_thread(move || match read(&path) {
+            Ok(bytes) if Digest::of(&bytes) == digest => Ok(Arc::new(bytes)),
+            Ok(_) => Err(LoadError::Changed { path }),
+            Err(error) => Err(error),
+        })
+        .await?
     }
 }
 
@@ -208,7 +251,12 @@ pub(crate) struct Modules {
     compiled: Mutex<HashMap<Digest, Slot>>,
     /// Files that were read, so that a file that has not changed since is not read again.
     files: Mutex<HashMap<PathBuf, (Stamp, Module)>>,
+    /// Modules that other nodes have shipped.
+    shipped: Mutex<HashMap<Digest, Module>>,
 }
+
+/// How many modules from other nodes are kept ready that no place is using.
+const READY: usize = 256;
 
 type Slot = Arc<OnceCell<Arc<Compiled>>>;
 
@@ -223,7 +271,7 @@ struct Stamp {
 impl Modules {
     pub(crate) fn new(engine: Engine, linker: Arc<Linker>, cache: Option<Cache>) -> Self {
         let cache = cache.map(Arc::new);
-        Self { engine, linker, cache, compiled: Mutex::default(), files: Mutex::default() }
+        Self { engine, linker, cache, compiled: Mutex::default(), files: Mutex::default(), shipped: Mutex::default() }
     }
 
     /// Loads the module in a file.
@@ -235,15 +283,16 @@ impl Modules {
         }
         let file = path.to_owned();
         let bytes = off_thread(move || read(&file)).await??;
-        let module = self.load_bytes(bytes, fs::canonicalize(path).ok()).await?;
+        let origin = Origin::File(fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()));
+        let module = self.load_bytes(bytes.into(), origin).await?;
         self.files.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), (stamp, module.clone()));
         Ok(module)
     }
 
     /// Loads a module from its bytes.
-    pub(crate) async fn load_bytes(&self, bytes: Vec<u8>, file: Option<PathBuf>) -> Result<Module, LoadError> {
+    pub(crate) async fn load_bytes(&self, bytes: Arc<Vec<u8>>, origin: Origin) -> Result<Module, LoadError> {
         check_kind(&bytes)?;
-        let digest = Digest::of(&bytes);
+        let (digest, size) = (Digest::of(&bytes), bytes.len() as u64);
         let slot = Arc::clone(self.compiled.lock().unwrap_or_else(PoisonError::into_inner).entry(digest).or_default());
         let compiled = match slot.get_or_try_init(|| self.compile(bytes, digest)).await {
             Ok(compiled) => compiled,
@@ -253,10 +302,31 @@ impl Modules {
                 return Err(error);
             }
         };
-        Ok(Module(Arc::new(Inner { digest, file, compiled: Arc::clone(compiled) })))
+        Ok(Module(Arc::new(Inner { digest, size, origin, compiled: Arc::clone(compiled) })))
     }
 
-    async fn compile(&self, bytes: Vec<u8>, digest: Digest) -> Result<Arc<Compiled>, LoadError> {
+    /// A module that another node has shipped before.
+    pub(crate) fn known(&self, digest: Digest) -> Option<Module> {
+        self.shipped.lock().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned()
+    }
+
+    /// Loads a module that another node has shipped, and calls so.
+    pub(crate) async fn load_shipped(&self, bytes: Arc<Vec<u8>>, label: &str, kept: Option<PathBuf>) -> Result<Module, LoadError> {
+        let origin = Origin::Shipped(label.into(), kept.ok_or_else(|| Arc::clone(&bytes)));
+        let module = self.load_bytes(bytes, origin).await?;
+        let mut shipped = self.shipped.lock().unwrap_or_else(PoisonError::into_inner);
+        if shipped.len() >= READY {
+            shipped.retain(|_, module| Arc::strong_count(&module.0) > 1);
+            self.compiled.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, slot| match slot.get() {
+                Some(compiled) => Arc::strong_count(compiled) > 1,
+                None => true,
+            });
+        }
+        shipped.insert(module.digest(), module.clone());
+        Ok(module)
+    }
+
+    async fn compile(&self, bytes: Arc<Vec<u8>>, digest: Digest) -> Result<Arc<Compiled>, LoadError> {
         let (engine, linker, cache) = (self.engine.clone(), Arc::clone(&self.linker), self.cache.clone());
         off_thread(move || {
             let kept = cache.as_ref().and_then(|cache| cache.get(&engine, digest));

@@ -71,7 +71,8 @@ impl From<SpawnError> for Error {
             | SpawnError::Limit(_) => Self::Limit(error.to_string()),
             SpawnError::NoFuel | SpawnError::NoPreemption | SpawnError::Ending | SpawnError::Refused(_) => Self::Denied(error.to_string()),
             SpawnError::Setup(_) => Self::Denied(chain(&error)),
-            SpawnError::NameTaken { .. } => Self::Exists(error.to_string()),
+            SpawnError::NotFound(text) => Self::NotFound(text),
+            SpawnError::NameTaken { .. } | SpawnError::Exists(_) => Self::Exists(error.to_string()),
             SpawnError::BadName { .. } => Self::Invalid(error.to_string()),
             SpawnError::NodeLost => Self::NodeLost,
         }

@@ -6,14 +6,14 @@
 //! through here.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use placehost_proto::frame::{Ask, Goodbye};
+use placehost_proto::frame::{Answer, Ask, Exit, Goodbye};
 use placehost_proto::link::Command;
 use placehost_proto::node::{Action, Config, Event};
-use placehost_proto::{Fingerprint, Hello, LinkId, LinkKey, Node, NodeId, RequestId, Route, SessionKey};
+use placehost_proto::{Control, Fingerprint, Hello, LinkId, LinkKey, Node, NodeId, RequestId, Route, SessionKey};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
 
@@ -54,14 +54,15 @@ struct Inner {
     node: Mutex<Node>,
     sessions: Mutex<HashMap<SessionKey, Arc<Session>>>,
     links: Mutex<HashMap<LinkKey, mpsc::UnboundedSender<link::Input>>>,
-    handler: OnceLock<Arc<dyn Handler>>,
+    handler: OnceLock<Weak<dyn Handler>>,
     endpoint: Endpoint,
     timing: Timing,
     /// Bytes that the messages and blobs of one session may take here before they are read.
     session_memory: u64,
     began: Instant,
     next_session: AtomicU64,
-    /// The next time-out may be earlier than it was.
+    ended: AtomicBool,
+    /// The next time-out may be earlier than it was, or there is none any more.
     sooner: Notify,
     runtime: Handle,
 }
@@ -89,21 +90,30 @@ impl Hub {
             session_memory,
             began: Instant::now(),
             next_session: AtomicU64::new(1),
+            ended: AtomicBool::new(false),
             sooner: Notify::new(),
             runtime,
         }))
     }
 
     /// Names who handles what happens, and sets everything going.
-    pub(crate) fn start(&self, handler: Arc<dyn Handler>) {
+    pub(crate) fn start(&self, handler: Weak<dyn Handler>) {
         if self.0.handler.set(handler).is_ok() {
             self.0.runtime.spawn(self.clone().keep_time());
             self.0.runtime.spawn(self.clone().accept());
         }
     }
 
-    pub(crate) fn handler(&self) -> &Arc<dyn Handler> {
-        self.0.handler.get().expect("a session begins after the hub has started")
+    /// Whoever handles what happens; none when that is gone.
+    pub(super) fn handler(&self) -> Option<Arc<dyn Handler>> {
+        self.0.handler.get()?.upgrade()
+    }
+
+    /// Closes all connections at once, and opens none any more.
+    pub(crate) fn end(&self) {
+        self.0.endpoint.close();
+        self.0.ended.store(true, Ordering::Relaxed);
+        self.0.sooner.notify_one();
     }
 
     pub(crate) fn endpoint(&self) -> &Endpoint {
@@ -216,7 +226,7 @@ impl Hub {
     }
 
     async fn keep_time(self) {
-        loop {
+        while !self.0.ended.load(Ordering::Relaxed) {
             let due = self.node().poll_timeout().map(|due| self.0.began + due);
             let sooner = self.0.sooner.notified();
             match due {
@@ -352,6 +362,31 @@ impl Hub {
     pub(super) fn link_done(&self, key: LinkKey) {
         self.links().remove(&key);
         self.act(|node, _| node.link_done(key));
+    }
+
+    /// Sends a frame that needs no answer.
+    pub(crate) fn tell(&self, session: SessionKey, control: Control) {
+        self.act(|node, _| node.tell(session, control));
+    }
+
+    /// Answers what the peer asked; a place or a watch `stays`, and its end is told by [`Self::exited`].
+    pub(crate) fn answer(&self, session: SessionKey, request: RequestId, answer: Answer, stays: bool) {
+        self.act(|node, _| node.answer(session, request, answer, stays));
+    }
+
+    /// What a request of the peer's started or watches has ended.
+    pub(crate) fn exited(&self, session: SessionKey, request: RequestId, reason: Exit, printed: bool) {
+        self.act(|node, _| node.exited(session, request, reason, printed));
+    }
+
+    /// Ends a session.
+    pub(crate) fn close(&self, session: SessionKey, why: Goodbye) {
+        self.act(|node, _| node.close(session, why));
+    }
+
+    /// The peer broke the protocol.
+    pub(crate) fn breach(&self, session: SessionKey, text: &str) {
+        self.act(|node, _| node.handle_breach(session, text.into()));
     }
 
     /// How many links there are.

@@ -51,7 +51,7 @@ pub(crate) struct Session {
     answers: Mutex<HashMap<RequestId, mpsc::UnboundedSender<Answer>>>,
     allowed: AtomicU64,
     pub(super) blobs: Blobs,
-    pub(super) outputs: Outputs,
+    pub(crate) outputs: Outputs,
     /// The connection is closed, and the peer knows.
     closed: Notify,
 }
@@ -247,7 +247,9 @@ async fn handle_events(hub: Hub, session: Arc<Session>, mut events: mpsc::Unboun
                 let _ = session.peer.set(hello.clone());
                 session.allow_streams(0);
                 hub.runtime().spawn(accept_streams(hub.clone(), Arc::clone(&session)));
-                hub.handler().up(&session);
+                if let Some(handler) = hub.handler() {
+                    handler.up(&session);
+                }
                 session.state.send_replace(State::Up(hello));
             }
             Event::Duplicate(other) => {
@@ -277,12 +279,16 @@ async fn handle_events(hub: Hub, session: Arc<Session>, mut events: mpsc::Unboun
                         true
                     }
                 });
-                if was_up {
-                    hub.handler().down(&session, &why);
+                if was_up && let Some(handler) = hub.handler() {
+                    handler.down(&session, &why);
                 }
                 break;
             }
-            event => hub.handler().event(&session, event),
+            event => {
+                if let Some(handler) = hub.handler() {
+                    handler.event(&session, event);
+                }
+            }
         }
     }
     // Unless this side says goodbye, and waits until that is heard, there is nothing more to hear.
@@ -407,7 +413,11 @@ async fn route(hub: &Hub, session: &Arc<Session>, head: Head, stream: Incoming) 
     match head {
         Head::Link(id) => hub.stream(session, id, stream),
         Head::Blob { number, digest, size } => super::blob::receive(hub, session, stream, number, digest, size).await,
-        Head::Module { digest, size } => hub.handler().module(session, stream, digest, size),
+        Head::Module { digest, size } => {
+            if let Some(handler) = hub.handler() {
+                handler.module(session, stream, digest, size);
+            }
+        }
         Head::Output(request) => super::output::receive(hub, session, stream, request).await,
     }
 }

@@ -68,7 +68,6 @@ impl Family {
     }
 
     /// Adds a place of another node, with what stops it. False if the owner has ended meanwhile; then it has been stopped.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the network calls it"))]
     pub(crate) fn adopt_remote(&self, key: PlaceId, stop: Stop) -> bool {
         let mut members = self.lock();
         if members.stopped {

@@ -14,7 +14,6 @@ pub(crate) struct Teller(Arc<Life>);
 
 impl Place {
     /// A place elsewhere, and who tells its end. `kill` asks for that end and does not wait; it may be called any number of times.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the network calls it"))]
     pub(crate) fn elsewhere(id: PlaceId, start: &str, kill: Box<dyn Fn() + Send + Sync>) -> (Self, Teller) {
         let life = Arc::new(Life::new(id, start.into(), Ender::Elsewhere(kill)));
         (Self(Arc::clone(&life)), Teller(life))
@@ -23,7 +22,6 @@ impl Place {
 
 impl Teller {
     /// Tells how it ended.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the network calls it"))]
     pub(crate) fn tell(self, reason: ExitReason) {
         self.0.tell(reason);
     }

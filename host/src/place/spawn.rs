@@ -97,6 +97,12 @@ pub enum SpawnError {
         /// In bytes.
         max: u64,
     },
+    /// The node that it was to run on found no such module or start function; the text says what there is instead.
+    #[error("{0}")]
+    NotFound(String),
+    /// The name is taken on the node that it was to run on.
+    #[error("{0}")]
+    Exists(String),
     /// The node that it was to run on cannot use the module; the text says why.
     #[error("{0}")]
     BadModule(String),
@@ -114,11 +120,13 @@ pub(crate) struct Request {
     pub(crate) owner: Arc<Owner>,
     /// By which others find it.
     pub(crate) name: Option<String>,
+    /// Its channel, where that was made before it: the parent's end and its own.
+    pub(crate) channel: Option<(Channel, Channel)>,
 }
 
 /// Starts a place; it runs as soon as a thread is free.
 pub(crate) fn spawn(host: &Arc<Shared>, request: Request) -> Result<(Place, Channel), SpawnError> {
-    let Request { module, start: name, config, owner, name: known_as } = request;
+    let Request { module, start: name, config, owner, name: known_as, channel } = request;
     check_limits(host, &config)?;
     let room = host.tiers.take().map_err(|error| match error {
         NoRoom::Full => SpawnError::TooManyPlaces { max: host.max_places },
@@ -132,7 +140,7 @@ pub(crate) fn spawn(host: &Arc<Shared>, request: Request) -> Result<(Place, Chan
     let own = Owner::new(Account::new(config.limits.memory));
     let life = Arc::new(Life::new(id, kebab(&name), Ender::Here(Arc::clone(&own))));
     let (bounds, since) = (config.bounds, Instant::now());
-    let (ours, theirs) = Channel::pair_on(bounds, &own.account)?;
+    let (ours, theirs) = channel.map_or_else(|| Channel::pair_on(bounds, &own.account), Ok)?;
     let stats = Arc::new(Stats::default());
     let name = known_as.map(|name| Name::new(name, &ours)).transpose()?;
     let parts = (Arc::clone(&life), Arc::clone(&own), Arc::clone(&stats));

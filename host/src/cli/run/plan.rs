@@ -11,9 +11,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit_code::ExitCode;
 use crate::cli::host::Cache;
 use crate::cli::parse::Variable;
-
 /// What is to be built and started.
-#[derive(Debug)]
 pub(super) struct Plan {
     pub(super) builder: HostBuilder,
     pub(super) cache: Cache,

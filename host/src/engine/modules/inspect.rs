@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use wasmtime::component::Component;
 
-use super::{Compiled, LoadError, Module, Modules, check_kind, describe_import, off_thread, read, stamp, start_type};
+use super::{Compiled, LoadError, Module, Modules, Origin, check_kind, describe_import, off_thread, read, stamp, start_type};
 use crate::id::Digest;
 
 /// What [`crate::Host::inspect`] found in a file.
@@ -85,7 +85,7 @@ impl Modules {
         let file = path.to_owned();
         let bytes = off_thread(move || read(&file)).await??;
         let mut found = Inspection::new(&bytes, kind(&bytes));
-        match self.load_bytes(bytes.clone(), None).await {
+        match self.load_bytes(Arc::new(bytes.clone()), Origin::File(path.to_owned())).await {
             Ok(module) => found.fill(&module),
             Err(problem) => {
                 match problem {

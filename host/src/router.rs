@@ -1,0 +1,333 @@
+//! Where places and the network meet: orders for places go out, and orders from other nodes are carried out here.
+//!
+//! The network starts when it is first needed: a host that speaks to nobody opens no socket. Places know nothing of it, for they
+//! see [`Node`]s; the network knows nothing of places, for it sees ends of channels and frames.
+
+mod launch;
+mod peer;
+mod policy;
+mod rows;
+mod serve;
+mod shipping;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use placehost_proto::frame::Goodbye;
+use placehost_proto::node::{Config, Event};
+use placehost_proto::{Digest, RequestId, SessionKey};
+use tokio::sync::{OnceCell, watch};
+
+use crate::config::Output;
+use crate::host::Shared;
+use crate::id::NodeId;
+use crate::net::address::Address;
+use crate::net::endpoint::{BindError, Endpoint};
+use crate::net::hub::{ConnectError, Handler, Hub, Timing};
+use crate::net::identity::Identity;
+use crate::net::session::{Incoming, Session};
+use crate::node::{CreateOptions, Network, Node, NodeError, PeerInfo};
+use crate::place::{Owner, Place};
+use peer::{Standing, There};
+pub use launch::Ready;
+pub use policy::{Allowed, Policy};
+use shipping::{Offers, Shipments};
+pub use shipping::{OnShipping, Shipping};
+
+/// What the messages and blobs of one peer may take of the host's memory before they are read: 1 GiB.
+const SESSION_MEMORY: u64 = 1 << 30;
+
+/// How a host is connected with others.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct NetworkConfig {
+    /// What it proves itself by, and whom it believes.
+    pub identity: Arc<Identity>,
+    /// The UDP address it can be reached at; without one it only dials, from a port that the system chooses.
+    pub listen: Option<SocketAddr>,
+    /// Where others are told to reach it; by default, the address it listens at, or this machine's where that is any.
+    pub advertise: Vec<Address>,
+    /// How long a peer may be silent before it is lost.
+    pub timeout: Duration,
+    /// What others may do here.
+    pub policy: Policy,
+    /// Modules that others ship are kept in this folder; in memory, where there is none.
+    pub modules: Option<PathBuf>,
+    /// Hears how far modules have come that are shipped to others.
+    pub on_shipping: Option<OnShipping>,
+}
+
+impl NetworkConfig {
+    /// A host that dials others, and lets them do what the default [`Policy`] does.
+    pub fn new(identity: Arc<Identity>) -> Self {
+        let timeout = Duration::from_secs(10);
+        Self { identity, listen: None, advertise: Vec::new(), timeout, policy: Policy::default(), modules: None, on_shipping: None }
+    }
+}
+
+/// The network of one host.
+pub(crate) struct Router {
+    host: Weak<Shared>,
+    config: NetworkConfig,
+    hub: OnceCell<Hub>,
+    guests: Mutex<HashMap<SessionKey, Arc<Guest>>>,
+    shipments: Shipments,
+    stopping: watch::Sender<bool>,
+    /// Itself, for the tasks that it sets going.
+    this: Weak<Router>,
+}
+
+/// What belongs to the node at the other side of a session.
+struct Guest {
+    /// Of the places that it started here.
+    owner: Arc<Owner>,
+    places: Mutex<HashMap<RequestId, Place>>,
+    /// The modules that it may want.
+    offers: Offers,
+    /// What it is to tell the end of.
+    standing: Standing,
+}
+
+impl Router {
+    pub(crate) fn new(host: &Weak<Shared>, config: NetworkConfig) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
+            host: Weak::clone(host),
+            shipments: Shipments::new(config.modules.clone()),
+            config,
+            hub: OnceCell::new(),
+            guests: Mutex::default(),
+            stopping: watch::Sender::new(false),
+            this: Weak::clone(this),
+        })
+    }
+
+    /// The network, started if it was not.
+    async fn hub(&self) -> Result<&Hub, NodeError> {
+        self.hub.get_or_try_init(async || self.start()).await.map_err(|error| NodeError::Invalid(chain(&error)))
+    }
+
+    fn start(&self) -> Result<Hub, BindError> {
+        let (Some(host), Some(this)) = (self.host.upgrade(), self.this.upgrade()) else {
+            unreachable!("who calls it holds the host, and the host holds the router")
+        };
+        let NetworkConfig { identity, listen, timeout, .. } = &self.config;
+        let endpoint = {
+            let _inside = host.runtime.enter();
+            Endpoint::bind(*listen, Arc::clone(identity), *timeout)?
+        };
+        let addresses = listen.map(|_| self.advertised(&endpoint)).unwrap_or_default();
+        let release = env!("CARGO_PKG_VERSION").into();
+        let config = Config { id: host.node, name: host.name.clone(), release, addresses, timeout: *timeout };
+        // A dial may take no longer than somebody waits who looks at a terminal.
+        let timing = Timing { timeout: *timeout, dial: (*timeout).min(Duration::from_secs(4)) };
+        let hub = Hub::new(endpoint, config, timing, SESSION_MEMORY, host.runtime.clone());
+        let handler: Weak<dyn Handler> = Arc::downgrade(&this) as Weak<dyn Handler>;
+        hub.start(handler);
+        Ok(hub)
+    }
+
+    fn advertised(&self, endpoint: &Endpoint) -> Vec<String> {
+        if !self.config.advertise.is_empty() {
+            return self.config.advertise.iter().map(ToString::to_string).collect();
+        }
+        match endpoint.local_address() {
+            Some(address) if address.ip().is_unspecified() => {
+                Address::of_this_machine(address.port()).iter().map(ToString::to_string).collect()
+            }
+            Some(address) => vec![address.to_string()],
+            None => Vec::new(),
+        }
+    }
+
+    fn guest(&self, session: SessionKey) -> Option<Arc<Guest>> {
+        self.guests().get(&session).cloned()
+    }
+
+    fn guests(&self) -> MutexGuard<'_, HashMap<SessionKey, Arc<Guest>>> {
+        self.guests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The node at the other side of a session; none if that is over.
+    fn node(&self, session: &Arc<Session>, hub: &Hub) -> Option<Node> {
+        let guest = self.guest(session.key())?;
+        Some(Node::there(Arc::new(There::new(self.host.clone(), hub.clone(), Arc::clone(session), guest))))
+    }
+
+    /// The nodes that this one is connected to.
+    fn peer_infos(&self, hub: &Hub) -> Vec<PeerInfo> {
+        let row = |(session, hello, links): (Arc<Session>, placehost_proto::Hello, usize)| {
+            let guest = self.guest(session.key());
+            let places = guest.map_or(0, |guest| lock(&guest.places).len());
+            PeerInfo {
+                id: hello.node,
+                name: hello.name,
+                address: session.connection().address().to_string(),
+                dialled_us: !session.dialled(),
+                links: links as u64,
+                places: places as u64,
+                round_trip: session.connection().round_trip(),
+            }
+        };
+        hub.peers().into_iter().map(row).collect()
+    }
+}
+
+#[async_trait]
+impl Network for Router {
+    async fn connect(&self, address: &str) -> Result<Node, NodeError> {
+        let hub = self.hub().await?;
+        let session = hub.connect(address).await.map_err(|error| node_error(address, error))?;
+        self.node(&session, hub).ok_or(NodeError::Lost)
+    }
+
+    async fn create(&self, machine: &str, options: CreateOptions, stdout: Output, stderr: Output) -> Result<Node, NodeError> {
+        let hub = self.hub().await?;
+        let launched = launch::launch(machine, options, &self.config.identity, stdout, stderr).await.map_err(NodeError::Create)?;
+        let mut last = None;
+        for address in launched.addresses() {
+            match hub.connect(address).await {
+                Ok(session) => {
+                    hub.runtime().spawn(launched.keep(Arc::clone(&session)));
+                    return self.node(&session, hub).ok_or(NodeError::Lost);
+                }
+                Err(error) => last = Some(node_error(address, error)),
+            }
+        }
+        Err(last.unwrap_or_else(|| NodeError::Create(format!("the node on `{machine}` says nowhere that it can be reached"))))
+    }
+
+    fn peer(&self, id: NodeId) -> Option<Node> {
+        let hub = self.hub.get()?;
+        self.node(&hub.session_to(id)?, hub)
+    }
+
+    fn peers(&self) -> Vec<PeerInfo> {
+        self.hub.get().map(|hub| self.peer_infos(hub)).unwrap_or_default()
+    }
+
+    async fn listen(&self) -> Result<Vec<String>, NodeError> {
+        let hub = self.hub().await?;
+        Ok(self.advertised(hub.endpoint()))
+    }
+
+    async fn stopped(&self) {
+        // The sender is this router's own.
+        let _ = self.stopping.subscribe().wait_for(|stopping| *stopping).await;
+    }
+
+    fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    async fn shut_down(&self) {
+        if let Some(hub) = self.hub.get() {
+            hub.shut_down(Goodbye::Done).await;
+        }
+    }
+}
+
+impl Handler for Router {
+    fn up(&self, session: &Arc<Session>) {
+        let account = Arc::clone(session.account());
+        let guest = Guest { owner: Owner::new(account), places: Mutex::default(), offers: Offers::default(), standing: Standing::default() };
+        self.guests().insert(session.key(), Arc::new(guest));
+        for list in self.config.identity.revocations().lists() {
+            if let Some(hub) = self.hub.get() {
+                hub.tell(session.key(), placehost_proto::Control::Revoked(list));
+            }
+        }
+    }
+
+    fn event(&self, session: &Arc<Session>, event: Event) {
+        let (Some(hub), Some(guest)) = (self.hub.get(), self.guest(session.key())) else { return };
+        match event {
+            Event::Asked(request, ask) => serve::ask(self, hub, session, &guest, request, ask),
+            Event::Kill(request) => {
+                if let Some(place) = lock(&guest.places).get(&request) {
+                    place.kill_soon();
+                }
+            }
+            // A watch holds nothing but a task, which ends with the place or the session.
+            Event::Unwatch(_) => {}
+            Event::Wanted(digest) => shipping::ship(hub, session, &guest, digest, self.config.on_shipping.clone()),
+            Event::NotShipped(digest, why) => self.shipments.failed(session.key(), digest, &why),
+            Event::Exited { request, reason, printed } => peer::exited(hub, session, &guest, request, reason, printed),
+            Event::Revoked(list) => self.revoked(hub, &list),
+            // The session itself deals with these.
+            Event::Up(_) | Event::Duplicate(_) | Event::Down(_) | Event::Answered(..) => {}
+        }
+    }
+
+    fn module(&self, session: &Arc<Session>, stream: Incoming, digest: Digest, size: u64) {
+        if let (Some(hub), Some(this)) = (self.hub.get(), self.this.upgrade()) {
+            let (hub, session) = (hub.clone(), Arc::clone(session));
+            hub.runtime().clone().spawn(async move { this.shipments.receive(&hub, &session, stream, digest, size).await });
+        }
+    }
+
+    fn down(&self, session: &Arc<Session>, why: &Goodbye) {
+        if let Some(peer) = session.peer() {
+            tracing::debug!("node `{}` ({}) is gone: {why}", peer.name, peer.node);
+        }
+        let guest = self.guests().remove(&session.key());
+        if let Some(guest) = guest {
+            guest.owner.end();
+            guest.standing.clear();
+        }
+        self.shipments.lost(session.key());
+    }
+}
+
+impl Router {
+    /// A newer list of what is no longer believed: who is on it is sent away.
+    fn revoked(&self, hub: &Hub, list: &[u8]) {
+        match self.config.identity.revocations().accept(list) {
+            Ok(true) => {
+                for (session, ..) in hub.peers() {
+                    if session.connection().is_revoked() {
+                        hub.close(session.key(), Goodbye::Untrusted("its certificate has been revoked".into()));
+                    }
+                    hub.tell(session.key(), placehost_proto::Control::Revoked(list.to_vec()));
+                }
+            }
+            Ok(false) => {}
+            Err(error) => tracing::warn!("a list of revoked certificates is not believed: {error}"),
+        }
+    }
+}
+
+impl Drop for Router {
+    fn drop(&mut self) {
+        if let Some(hub) = self.hub.get() {
+            hub.end();
+        }
+    }
+}
+
+/// Why a node cannot be had, in the words of who asked for it.
+fn node_error(address: &str, error: ConnectError) -> NodeError {
+    use crate::net::endpoint::DialError;
+    match error {
+        ConnectError::Dial(DialError::Address(why)) => NodeError::Invalid(why),
+        ConnectError::Dial(error @ DialError::Silent { .. }) => NodeError::Unreachable { address: address.into(), why: error.to_string() },
+        ConnectError::Dial(DialError::Refused(refusal)) => NodeError::Denied(format!("{refusal} ({})", refusal.hint())),
+        ConnectError::Refused(Goodbye::Version(why)) => NodeError::Version(why),
+        ConnectError::Refused(Goodbye::Untrusted(why)) => NodeError::Denied(why),
+        ConnectError::Refused(why) => NodeError::Unreachable { address: address.into(), why: why.to_string() },
+    }
+}
+
+/// An error and its causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+

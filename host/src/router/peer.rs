@@ -1,0 +1,336 @@
+//! Another node, as places here see it: what they ask of it goes over the session.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, Weak};
+
+use async_trait::async_trait;
+use placehost_proto::frame::{Answer, Ask, Exit, PeerRow, PlaceRow, Refusal, Spawn, SpawnGrants};
+use placehost_proto::{Control, RequestId};
+use tokio::sync::mpsc;
+
+use super::{Guest, lock, rows};
+use crate::channel::{Bounds, Channel};
+use crate::config::PlaceConfig;
+use crate::host::Shared;
+use crate::id::{NodeId, PlaceId};
+use crate::net::hub::Hub;
+use crate::net::session::Session;
+use crate::node::{NodeError, Order, Peer, PeerInfo};
+use crate::place::{ExitReason, LookupError, Owner, Place, PlaceInfo, SpawnError, Teller};
+
+/// A node at the other side of a session.
+pub(super) struct There {
+    host: Weak<Shared>,
+    hub: Hub,
+    session: Arc<Session>,
+    guest: Arc<Guest>,
+}
+
+impl There {
+    pub(super) fn new(host: Weak<Shared>, hub: Hub, session: Arc<Session>, guest: Arc<Guest>) -> Self {
+        Self { host, hub, session, guest }
+    }
+
+    /// Asks, and waits for the answers; none where the session ended before.
+    async fn ask(&self, ask: Ask, expect: impl FnOnce(RequestId)) -> Option<(RequestId, mpsc::UnboundedReceiver<Answer>)> {
+        let (sender, answers) = mpsc::unbounded_channel();
+        let mut asked = None;
+        self.hub.ask(self.session.key(), ask, |request| {
+            asked = Some(request);
+            self.session.expect(request, sender);
+            expect(request);
+        });
+        Some((asked?, answers))
+    }
+
+    /// Asks what has one answer.
+    async fn one(&self, ask: Ask) -> Option<Answer> {
+        let (_, mut answers) = self.ask(ask, |_| {}).await?;
+        answers.recv().await
+    }
+}
+
+#[async_trait]
+impl Peer for There {
+    fn id(&self) -> NodeId {
+        // There is a node only once it has greeted.
+        self.session.peer().map_or(NodeId(0), |peer| peer.node)
+    }
+
+    fn name(&self) -> &str {
+        self.session.peer().map_or("", |peer| &peer.name)
+    }
+
+    fn address(&self) -> String {
+        self.session.connection().address().to_string()
+    }
+
+    async fn spawn(&self, order: Order) -> Result<(Place, Channel), SpawnError> {
+        let Order { module, start, config, name, detached, owner, explicit_grants } = order;
+        let (here, there) = Channel::pair_on(config.bounds, &owner.account)?;
+        let link = self.hub.send_end(self.session.key(), there).ok_or(SpawnError::NodeLost)?;
+        let (stdout, stderr) = (config.stdout.clone(), config.stderr.clone());
+        let size = module.size();
+        let file = module.label();
+        let digest = module.digest();
+        let _offer = self.guest.offers.offer(module);
+        let PlaceConfig { args, limits, grants, bounds: Bounds { messages, bytes }, .. } = config;
+        let spawn = Spawn {
+            module: digest,
+            size,
+            file,
+            start: start.clone(),
+            args,
+            memory: limits.memory,
+            deadline: limits.deadline.map(|time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)),
+            fuel: limits.fuel,
+            bounds: (messages as u64, bytes as u64),
+            grants: SpawnGrants {
+                explicit: explicit_grants,
+                dirs: grants.dirs.into_iter().map(|dir| (dir.guest, dir.read_only)).collect(),
+                env: grants.env,
+                network: grants.network,
+                nodes: grants.nodes,
+            },
+            name,
+            detached,
+            link,
+        };
+        // The place may end before its start is heard of here, so what it says is expected from the beginning.
+        let expect = |request| {
+            self.session.outputs.expect(request, stdout, stderr);
+            self.guest.standing.expect(request);
+        };
+        let Some((request, mut answers)) = self.ask(Ask::Spawn(Box::new(spawn)), expect).await else {
+            return Err(SpawnError::NodeLost);
+        };
+        let id = match answers.recv().await {
+            Some(Answer::Started(id)) => id,
+            answer => {
+                self.session.outputs.finish(request, false).await;
+                self.guest.standing.forget(request);
+                return Err(match answer {
+                    Some(Answer::Refused(refusal)) => spawn_error(refusal),
+                    _ => SpawnError::NodeLost,
+                });
+            }
+        };
+        let (hub, key) = (self.hub.clone(), self.session.key());
+        let kill = move || hub.tell(key, Control::Kill(request));
+        let (place, teller) = Place::elsewhere(id, &start, Box::new(kill.clone()));
+        self.guest.standing.tell_by(request, teller);
+        if !detached && !owner.family.adopt_remote(id, Box::new(kill.clone())) {
+            kill();
+            return Err(SpawnError::Ending);
+        }
+        if let Some(host) = self.host.upgrade().filter(|_| !detached) {
+            forget_when_ended(&host, &place, owner);
+        }
+        Ok((place, here))
+    }
+
+    async fn lookup(&self, name: &str) -> Result<Channel, LookupError> {
+        let (here, there) = Channel::pair(Bounds::default());
+        let link = self.hub.send_end(self.session.key(), there).ok_or(LookupError::NodeLost)?;
+        match self.one(Ask::Lookup { name: name.into(), link }).await {
+            Some(Answer::Done) => Ok(here),
+            Some(Answer::Refused(Refusal::NotFound(_))) => Err(LookupError::NoName { name: name.into() }),
+            Some(Answer::Refused(refusal)) => Err(LookupError::Refused(text(refusal))),
+            _ => Err(LookupError::NodeLost),
+        }
+    }
+
+    async fn monitor(&self, place: PlaceId) -> Result<Place, LookupError> {
+        let expect = |request| self.guest.standing.expect(request);
+        let Some((request, mut answers)) = self.ask(Ask::Watch(place), expect).await else { return Err(LookupError::NodeLost) };
+        match answers.recv().await {
+            Some(Answer::Started(id)) => {
+                let (watched, teller) = Place::elsewhere(id, "", Box::new(|| {}));
+                self.guest.standing.tell_by(request, teller);
+                Ok(watched)
+            }
+            answer => {
+                self.guest.standing.forget(request);
+                Err(match answer {
+                    Some(Answer::Refused(Refusal::NotFound(_))) => LookupError::NoPlace { id: place },
+                    Some(Answer::Refused(refusal)) => LookupError::Refused(text(refusal)),
+                    _ => LookupError::NodeLost,
+                })
+            }
+        }
+    }
+
+    async fn exit(&self) -> Result<(), NodeError> {
+        match self.one(Ask::Stop).await {
+            Some(Answer::Refused(refusal)) => Err(NodeError::Denied(text(refusal))),
+            Some(_) => Ok(()),
+            None => Err(NodeError::Lost),
+        }
+    }
+
+    async fn list(&self) -> Result<Vec<PlaceInfo>, NodeError> {
+        Ok(self.listing(Ask::List).await?.0.into_iter().map(rows::place_info).collect())
+    }
+
+    async fn peers(&self) -> Result<Vec<PeerInfo>, NodeError> {
+        Ok(self.listing(Ask::Peers).await?.1.into_iter().map(rows::peer_info).collect())
+    }
+
+    async fn kill(&self, place: PlaceId) -> Result<(), LookupError> {
+        match self.one(Ask::KillPlace(place)).await {
+            Some(Answer::Done) => Ok(()),
+            Some(Answer::Refused(Refusal::NotFound(_))) => Err(LookupError::NoPlace { id: place }),
+            Some(Answer::Refused(refusal)) => Err(LookupError::Refused(text(refusal))),
+            _ => Err(LookupError::NodeLost),
+        }
+    }
+
+    async fn lost(&self) {
+        self.session.lost().await;
+    }
+}
+
+impl There {
+    async fn listing(&self, ask: Ask) -> Result<(Vec<PlaceRow>, Vec<PeerRow>), NodeError> {
+        let (_, mut answers) = self.ask(ask, |_| {}).await.ok_or(NodeError::Lost)?;
+        let (mut all_places, mut all_peers) = (Vec::new(), Vec::new());
+        loop {
+            match answers.recv().await {
+                Some(Answer::Listing { places, peers, last }) => {
+                    all_places.extend(places);
+                    all_peers.extend(peers);
+                    if last {
+                        return Ok((all_places, all_peers));
+                    }
+                }
+                Some(Answer::Refused(refusal)) => return Err(NodeError::Denied(text(refusal))),
+                _ => return Err(NodeError::Lost),
+            }
+        }
+    }
+}
+
+/// A place elsewhere that has ended is no longer its owner's to end.
+fn forget_when_ended(host: &Arc<Shared>, place: &Place, owner: Arc<Owner>) {
+    let place = place.clone();
+    host.runtime.spawn(async move {
+        place.wait().await;
+        owner.family.forget(place.id());
+    });
+}
+
+/// What a request of ours started or watches has ended: told once its output has appeared.
+pub(super) fn exited(hub: &Hub, session: &Arc<Session>, guest: &Arc<Guest>, request: RequestId, reason: Exit, printed: bool) {
+    let (session, guest) = (Arc::clone(session), Arc::clone(guest));
+    hub.runtime().spawn(async move {
+        session.outputs.finish(request, printed).await;
+        guest.standing.ended(request, reason_of(reason));
+    });
+}
+
+/// The requests that started or watch something, and who is to be told of its end. What is still here when the session ends is
+/// lost with it.
+#[derive(Default)]
+pub(super) struct Standing(Mutex<HashMap<RequestId, Tell>>);
+
+enum Tell {
+    /// Asked for.
+    Expected,
+    Teller(Teller),
+    /// It ended before it was known who is to be told.
+    Ended(ExitReason),
+}
+
+impl Standing {
+    fn expect(&self, request: RequestId) {
+        lock(&self.0).insert(request, Tell::Expected);
+    }
+
+    fn forget(&self, request: RequestId) {
+        lock(&self.0).remove(&request);
+    }
+
+    fn tell_by(&self, request: RequestId, teller: Teller) {
+        let mut map = lock(&self.0);
+        match map.remove(&request) {
+            Some(Tell::Ended(reason)) => {
+                drop(map);
+                teller.tell(reason);
+            }
+            Some(_) => drop(map.insert(request, Tell::Teller(teller))),
+            // The session is over: dropping the teller tells so, with no lock held.
+            None => drop(map),
+        }
+    }
+
+    fn ended(&self, request: RequestId, reason: ExitReason) {
+        let mut map = lock(&self.0);
+        match map.remove(&request) {
+            Some(Tell::Teller(teller)) => {
+                drop(map);
+                teller.tell(reason);
+            }
+            Some(Tell::Expected) => drop(map.insert(request, Tell::Ended(reason))),
+            _ => {}
+        }
+    }
+
+    /// The session is over: whoever is still waited for is lost.
+    pub(super) fn clear(&self) {
+        let all = std::mem::take(&mut *lock(&self.0));
+        drop(all);
+    }
+}
+
+fn spawn_error(refusal: Refusal) -> SpawnError {
+    match refusal {
+        Refusal::BadModule(text) => SpawnError::BadModule(text),
+        Refusal::NotFound(text) => SpawnError::NotFound(text),
+        Refusal::Limit(text) => SpawnError::Limit(text),
+        Refusal::Exists(text) => SpawnError::Exists(text),
+        refusal => SpawnError::Refused(text(refusal)),
+    }
+}
+
+fn text(refusal: Refusal) -> String {
+    match refusal {
+        Refusal::NotFound(text) | Refusal::BadModule(text) | Refusal::Denied(text) | Refusal::Limit(text) | Refusal::Exists(text) => text,
+        Refusal::Stopping => "that node is stopping".into(),
+    }
+}
+
+fn reason_of(exit: Exit) -> ExitReason {
+    match exit {
+        Exit::Returned => ExitReason::Returned,
+        Exit::Exited(code) => ExitReason::Exited(code),
+        Exit::Failed(text) => ExitReason::Failed(text.into()),
+        Exit::Trapped(message, backtrace) => ExitReason::Trapped { message: message.into(), backtrace: backtrace.into() },
+        Exit::Killed => ExitReason::Killed,
+        Exit::Limit(which) => ExitReason::Limit(which.into()),
+        Exit::Linked(text) => ExitReason::Linked(text.into()),
+        Exit::NodeLost => ExitReason::NodeLost,
+    }
+}
+
+/// An exit reason for the wire.
+pub(super) fn exit_of(reason: ExitReason) -> Exit {
+    match reason {
+        ExitReason::Returned => Exit::Returned,
+        ExitReason::Exited(code) => Exit::Exited(code),
+        ExitReason::Failed(text) => Exit::Failed(shorten(&text)),
+        ExitReason::Trapped { message, backtrace } => Exit::Trapped(shorten(&message), shorten(&backtrace)),
+        ExitReason::Killed => Exit::Killed,
+        ExitReason::Limit(which) => Exit::Limit(which.to_string()),
+        ExitReason::Linked(text) => Exit::Linked(shorten(&text)),
+        ExitReason::NodeLost => Exit::NodeLost,
+    }
+}
+
+/// A guest's text may be as long as its memory; a frame may not.
+fn shorten(text: &str) -> String {
+    const LONGEST: usize = 64 << 10;
+    match text.len() {
+        length if length <= LONGEST => text.into(),
+        _ => format!("{}…", &text[..text.floor_char_boundary(LONGEST)]),
+    }
+}

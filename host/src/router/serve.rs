@@ -1,0 +1,182 @@
+//! What other nodes ask of this one.
+
+use std::sync::Arc;
+
+use placehost_proto::RequestId;
+use placehost_proto::frame::{Answer, Ask, PlaceRow, Refusal, Spawn};
+
+use super::peer::exit_of;
+use super::policy::denied;
+use super::{Guest, Router, chain, lock, rows};
+use crate::channel::{Bounds, Channel};
+use crate::engine::{LoadError, Module};
+use crate::host::Shared;
+use crate::id::PlaceId;
+use crate::net::hub::Hub;
+use crate::net::output;
+use crate::net::session::Session;
+use crate::place::{self, LookupError, Request, SpawnError};
+
+/// How many rows of a list go into one frame.
+const ROWS: usize = 512;
+
+/// Everything that a request is about.
+struct Asked {
+    hub: Hub,
+    session: Arc<Session>,
+    guest: Arc<Guest>,
+    request: RequestId,
+    host: Arc<Shared>,
+    router: Arc<Router>,
+}
+
+/// Answers, at once or by a task.
+pub(super) fn ask(router: &Router, hub: &Hub, session: &Arc<Session>, guest: &Arc<Guest>, request: RequestId, ask: Ask) {
+    let (Some(host), Some(router)) = (router.host.upgrade(), router.this.upgrade()) else { return };
+    let asked = Asked { hub: hub.clone(), session: Arc::clone(session), guest: Arc::clone(guest), request, host, router };
+    let allowed = asked.router.config.policy.allowed;
+    match ask {
+        // Its link is taken now, before anything else can be said of it.
+        Ask::Spawn(spawn) => {
+            let bounds = |(messages, bytes): (u64, u64)| Bounds {
+                messages: usize::try_from(messages).unwrap_or(usize::MAX),
+                bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
+            };
+            let pair = Channel::pair_on(bounds(spawn.bounds), session.account());
+            let (ours, theirs) = pair.unwrap_or_else(|_| Channel::pair(Bounds::default()));
+            if hub.take_end(session, spawn.link, ours.clone()).is_ok() {
+                hub.runtime().spawn(asked.spawn(spawn, (ours, theirs)));
+            }
+        }
+        Ask::Lookup { name, link } => asked.lookup(&name, link),
+        Ask::Watch(place) => asked.watch(place),
+        Ask::List if allowed.list => asked.list(),
+        Ask::Peers if allowed.list => {
+            let peers = asked.router.peer_infos(hub).into_iter().map(rows::peer_row).collect();
+            asked.answer(Answer::Listing { places: Vec::new(), peers, last: true });
+        }
+        Ask::List | Ask::Peers => asked.refuse(denied("see what runs on it")),
+        Ask::KillPlace(place) if allowed.kill => match asked.host.registry.find(place) {
+            Some(place) => {
+                place.kill_soon();
+                asked.answer(Answer::Done);
+            }
+            None => asked.refuse(Refusal::NotFound(LookupError::NoPlace { id: place }.to_string())),
+        },
+        Ask::KillPlace(_) => asked.refuse(denied("end its places")),
+        Ask::Stop if allowed.stop => {
+            asked.answer(Answer::Done);
+            asked.router.stopping.send_replace(true);
+        }
+        Ask::Stop => asked.refuse(denied("stop it")),
+    }
+}
+
+impl Asked {
+    fn answer(&self, answer: Answer) {
+        self.hub.answer(self.session.key(), self.request, answer, false);
+    }
+
+    fn refuse(&self, refusal: Refusal) {
+        self.answer(Answer::Refused(refusal));
+    }
+
+    async fn spawn(self, spawn: Box<Spawn>, channel: (Channel, Channel)) {
+        let (stdout, stderr, printer) = output::printer(&self.hub, &self.session, self.request);
+        let detached = spawn.detached;
+        let started = async {
+            let module = self.admit(&spawn).await?;
+            let (stdout, stderr) = match detached {
+                true => (self.host.stdout.clone(), self.host.stderr.clone()),
+                false => (stdout, stderr),
+            };
+            let config = self.router.config.policy.config(&spawn, stdout, stderr)?;
+            let owner = Arc::clone(if detached { &self.host.top } else { &self.guest.owner });
+            let Spawn { start, name, .. } = *spawn;
+            let request = Request { module, start, config, owner, name, channel: Some(channel) };
+            // The end for the peer is already with its link.
+            let (place, _) = place::spawn(&self.host, request).map_err(refusal)?;
+            Ok(place)
+        };
+        let place = match started.await {
+            Ok(place) => place,
+            Err(refusal) => return self.refuse(refusal),
+        };
+        lock(&self.guest.places).insert(self.request, place.clone());
+        self.hub.answer(self.session.key(), self.request, Answer::Started(place.id()), true);
+        let reason = place.wait().await;
+        lock(&self.guest.places).remove(&self.request);
+        let printed = printer.has_printed();
+        drop(printer);
+        self.hub.exited(self.session.key(), self.request, exit_of(reason), printed);
+    }
+
+    /// The module, which may have to come first; or why the place is not started.
+    async fn admit(&self, spawn: &Spawn) -> Result<Module, Refusal> {
+        if !self.router.config.policy.allowed.spawn {
+            return Err(denied("start places on it"));
+        }
+        if *self.router.stopping.borrow() {
+            return Err(Refusal::Stopping);
+        }
+        self.router.shipments.get(&self.host, &self.hub, &self.session, spawn).await
+    }
+
+    fn lookup(self, name: &str, link: placehost_proto::LinkId) {
+        match self.host.registry.connect(name) {
+            Ok(end) => {
+                if self.hub.take_end(&self.session, link, end).is_ok() {
+                    self.answer(Answer::Done);
+                }
+            }
+            Err(error) => {
+                // Taken and dropped, so that the other side's end closes.
+                let _ = self.hub.take_channel(&self.session, link);
+                self.refuse(match error {
+                    LookupError::NoName { .. } => Refusal::NotFound(error.to_string()),
+                    error => Refusal::Limit(error.to_string()),
+                });
+            }
+        }
+    }
+
+    fn watch(self, id: PlaceId) {
+        let Some(place) = self.host.registry.find(id) else {
+            return self.refuse(Refusal::NotFound(LookupError::NoPlace { id }.to_string()));
+        };
+        self.hub.answer(self.session.key(), self.request, Answer::Started(id), true);
+        let runtime = self.hub.runtime().clone();
+        runtime.spawn(async move {
+            tokio::select! {
+                reason = place.wait() => self.hub.exited(self.session.key(), self.request, exit_of(reason), false),
+                _ = self.session.lost() => {}
+            }
+        });
+    }
+
+    fn list(&self) {
+        let rows: Vec<PlaceRow> = self.host.registry.list().into_iter().map(rows::place_row).collect();
+        let parts = rows.len().div_ceil(ROWS).max(1);
+        for part in 0..parts {
+            let places = rows.iter().skip(part * ROWS).take(ROWS).cloned().collect();
+            self.answer(Answer::Listing { places, peers: Vec::new(), last: part + 1 == parts });
+        }
+    }
+}
+
+fn refusal(error: SpawnError) -> Refusal {
+    match &error {
+        SpawnError::NoStart { has, .. } if has.is_empty() => Refusal::NotFound(format!("{error}; it has none")),
+        SpawnError::NoStart { has, .. } => Refusal::NotFound(format!("{error}; it has `{}`", has.join("`, `"))),
+        SpawnError::BadStart { .. } => Refusal::BadModule(error.to_string()),
+        SpawnError::NameTaken { .. } => Refusal::Exists(error.to_string()),
+        SpawnError::TooManyPlaces { .. } | SpawnError::Memory { .. } | SpawnError::OverBudget(_) => Refusal::Limit(error.to_string()),
+        SpawnError::Ending => Refusal::Stopping,
+        error => Refusal::Denied(chain(error)),
+    }
+}
+
+/// Why a module that came cannot be used.
+pub(super) fn load_refusal(file: &str, error: &LoadError) -> Refusal {
+    Refusal::BadModule(format!("`{file}`: {}", chain(error)))
+}
