@@ -3,6 +3,8 @@
 //! stdout belongs to the place, or to what was asked for; what placehost says itself goes to stderr, and on success that is
 //! nothing. Only this module knows clap, and only it prints. It uses nothing of the library that is not public.
 
+mod allowance;
+mod ask;
 mod build;
 mod cluster;
 mod completions;
@@ -12,10 +14,16 @@ mod exit_code;
 mod explain;
 mod host;
 mod inspect;
+mod kill;
 mod log;
+mod network;
 mod new;
+mod node;
+mod nodes;
 mod parse;
+mod ps;
 mod run;
+mod signals;
 mod terminal;
 mod toolchain;
 
@@ -50,6 +58,9 @@ Examples:
   placehost run hello.wasm                  Start the function `main` of a module
   placehost inspect hello.wasm              Say what is in a module, and whether it runs here
   placehost cluster init                    Let this machine say which others belong together with it
+  placehost node                            Run places for the other machines of the cluster
+  placehost run hello.wasm --at host2       Start it on the node there
+  placehost ps --at host2                   Say what runs there
   placehost doctor                          Check this machine";
 
 #[derive(Debug, Subcommand)]
@@ -60,6 +71,10 @@ enum Command {
     Build(build::Args),
     #[command(subcommand)]
     Cluster(cluster::Command),
+    Node(node::Args),
+    Ps(ps::Args),
+    Nodes(nodes::Args),
+    Kill(kill::Args),
     Doctor(doctor::Args),
     Completions(completions::Args),
 }
@@ -72,6 +87,10 @@ impl Command {
             Self::New(args) => new::run(&args),
             Self::Build(args) => build::run(&args),
             Self::Cluster(command) => command.run(),
+            Self::Node(args) => node::run(args),
+            Self::Ps(args) => ps::run(&args),
+            Self::Nodes(args) => nodes::run(&args),
+            Self::Kill(args) => kill::run(&args),
             Self::Doctor(args) => doctor::run(&args),
             Self::Completions(args) => completions::run(&args),
         }

@@ -1,5 +1,6 @@
 //! The host: what all places of one process share.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -157,6 +158,11 @@ impl Host {
     /// [`NodeError`]: the address cannot be had, or this host has no network.
     pub async fn listen(&self) -> Result<Vec<String>, NodeError> {
         self.0.network()?.listen().await
+    }
+
+    /// The address of the socket by which this host is connected with others; none before it is needed, or without a network.
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        self.0.network.get()?.local_address()
     }
 
     /// Waits until another node, or [`Self::stop`], has told this one to stop; for ever without a network.

@@ -28,4 +28,4 @@ pub use host::{BuildError, Host, HostBuilder};
 pub use id::{Digest, NodeId, PlaceId};
 pub use node::{CreateOptions, Node, NodeError, PeerInfo, SpawnOptions};
 pub use place::{Activity, ExitReason, Exiting, LookupError, Monitor, Place, PlaceInfo, SpawnError};
-pub use router::{Allowed, NetworkConfig, OnShipping, Policy, Ready, Shipping};
+pub use router::{Allowed, FindIdentity, NetworkConfig, OnShipping, Policy, Ready, Shipping};

@@ -4,6 +4,7 @@
 //! this side knows how an order travels. A host without a network is a node alone.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::config::{Output, PlaceConfig};
 use crate::engine::Module;
 use crate::host::Shared;
 use crate::id::{NodeId, PlaceId};
+use crate::net::refusal::Refusal;
 use crate::place::{self, LookupError, Monitor, Owner, Place, PlaceInfo, Request, SpawnError};
 
 /// A node: this one, or another that this one is connected to. Clones are handles to the same node.
@@ -62,6 +64,8 @@ pub(crate) trait Network: Send + Sync + 'static {
     fn peers(&self) -> Vec<PeerInfo>;
     /// Lets others connect from now on; where they can.
     async fn listen(&self) -> Result<Vec<String>, NodeError>;
+    /// The address of its socket, once there is one.
+    fn local_address(&self) -> Option<SocketAddr>;
     /// Resolves when the node has been told to stop.
     async fn stopped(&self);
     /// Takes no more places from others, and tells who waits for that.
@@ -147,6 +151,17 @@ pub enum NodeError {
     /// It is not allowed; the text says what, and by whom.
     #[error("{0}")]
     Denied(String),
+    /// One side did not believe the other.
+    #[error("{0} ({hint})", hint = .0.hint())]
+    Untrusted(Box<Refusal>),
+    /// This host cannot listen where it should.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// As it was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The connection to it is gone.
     #[error("the node is lost")]
     Lost,

@@ -45,8 +45,8 @@ const SESSION_MEMORY: u64 = 1 << 30;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct NetworkConfig {
-    /// What it proves itself by, and whom it believes.
-    pub identity: Arc<Identity>,
+    /// What it proves itself by, and whom it believes; asked for when it is first needed.
+    pub identity: FindIdentity,
     /// The UDP address it can be reached at; without one it only dials, from a port that the system chooses.
     pub listen: Option<SocketAddr>,
     /// Where others are told to reach it; by default, the address it listens at, or this machine's where that is any.
@@ -61,9 +61,18 @@ pub struct NetworkConfig {
     pub on_shipping: Option<OnShipping>,
 }
 
+/// Brings what a host proves itself by. Called at most once with success.
+pub type FindIdentity = Arc<dyn Fn() -> Result<Arc<Identity>, NodeError> + Send + Sync>;
+
 impl NetworkConfig {
     /// A host that dials others, and lets them do what the default [`Policy`] does.
     pub fn new(identity: Arc<Identity>) -> Self {
+        Self::lazy(move || Ok(Arc::clone(&identity)))
+    }
+
+    /// As [`Self::new`], with an identity that is not read before it is needed.
+    pub fn lazy(identity: impl Fn() -> Result<Arc<Identity>, NodeError> + Send + Sync + 'static) -> Self {
+        let identity: FindIdentity = Arc::new(identity);
         let timeout = Duration::from_secs(10);
         Self { identity, listen: None, advertise: Vec::new(), timeout, policy: Policy::default(), modules: None, on_shipping: None }
     }
@@ -107,17 +116,20 @@ impl Router {
 
     /// The network, started if it was not.
     async fn hub(&self) -> Result<&Hub, NodeError> {
-        self.hub.get_or_try_init(async || self.start()).await.map_err(|error| NodeError::Invalid(chain(&error)))
+        self.hub.get_or_try_init(async || self.start()).await
     }
 
-    fn start(&self) -> Result<Hub, BindError> {
+    fn start(&self) -> Result<Hub, NodeError> {
         let (Some(host), Some(this)) = (self.host.upgrade(), self.this.upgrade()) else {
             unreachable!("who calls it holds the host, and the host holds the router")
         };
         let NetworkConfig { identity, listen, timeout, .. } = &self.config;
         let endpoint = {
             let _inside = host.runtime.enter();
-            Endpoint::bind(*listen, Arc::clone(identity), *timeout)?
+            Endpoint::bind(*listen, identity()?, *timeout).map_err(|error| match error {
+                BindError::Socket { address, source } => NodeError::Listen { address, source },
+                error => NodeError::Invalid(chain(&error)),
+            })?
         };
         let addresses = listen.map(|_| self.advertised(&endpoint)).unwrap_or_default();
         let release = env!("CARGO_PKG_VERSION").into();
@@ -186,7 +198,7 @@ impl Network for Router {
 
     async fn create(&self, machine: &str, options: CreateOptions, stdout: Output, stderr: Output) -> Result<Node, NodeError> {
         let hub = self.hub().await?;
-        let launched = launch::launch(machine, options, &self.config.identity, stdout, stderr).await.map_err(NodeError::Create)?;
+        let launched = launch::launch(machine, options, hub.endpoint().identity(), stdout, stderr).await.map_err(NodeError::Create)?;
         let mut last = None;
         for address in launched.addresses() {
             match hub.connect(address).await {
@@ -214,6 +226,10 @@ impl Network for Router {
         Ok(self.advertised(hub.endpoint()))
     }
 
+    fn local_address(&self) -> Option<SocketAddr> {
+        self.hub.get()?.endpoint().local_address()
+    }
+
     async fn stopped(&self) {
         // The sender is this router's own.
         let _ = self.stopping.subscribe().wait_for(|stopping| *stopping).await;
@@ -235,10 +251,9 @@ impl Handler for Router {
         let account = Arc::clone(session.account());
         let guest = Guest { owner: Owner::new(account), places: Mutex::default(), offers: Offers::default(), standing: Standing::default() };
         self.guests().insert(session.key(), Arc::new(guest));
-        for list in self.config.identity.revocations().lists() {
-            if let Some(hub) = self.hub.get() {
-                hub.tell(session.key(), placehost_proto::Control::Revoked(list));
-            }
+        let Some(hub) = self.hub.get() else { return };
+        for list in hub.endpoint().identity().revocations().lists() {
+            hub.tell(session.key(), placehost_proto::Control::Revoked(list));
         }
     }
 
@@ -285,7 +300,7 @@ impl Handler for Router {
 impl Router {
     /// A newer list of what is no longer believed: who is on it is sent away.
     fn revoked(&self, hub: &Hub, list: &[u8]) {
-        match self.config.identity.revocations().accept(list) {
+        match hub.endpoint().identity().revocations().accept(list) {
             Ok(true) => {
                 for (session, ..) in hub.peers() {
                     if session.connection().is_revoked() {
@@ -314,7 +329,7 @@ fn node_error(address: &str, error: ConnectError) -> NodeError {
     match error {
         ConnectError::Dial(DialError::Address(why)) => NodeError::Invalid(why),
         ConnectError::Dial(error @ DialError::Silent { .. }) => NodeError::Unreachable { address: address.into(), why: error.to_string() },
-        ConnectError::Dial(DialError::Refused(refusal)) => NodeError::Denied(format!("{refusal} ({})", refusal.hint())),
+        ConnectError::Dial(DialError::Refused(refusal)) => NodeError::Untrusted(refusal),
         ConnectError::Refused(Goodbye::Version(why)) => NodeError::Version(why),
         ConnectError::Refused(Goodbye::Untrusted(why)) => NodeError::Denied(why),
         ConnectError::Refused(why) => NodeError::Unreachable { address: address.into(), why: why.to_string() },

@@ -5,7 +5,8 @@
 //! another: each side ends the old stream with [`End::Moved`] and goes on with the new one, and reads the new one only where the old
 //! one ended. So nothing is lost, doubled or overtaken, and neither side waits for the other.
 //!
-//! Whoever owns a link feeds it what happened and does what it returns; it holds no messages.
+//! Whoever owns a link feeds it what happened and does what it returns; it holds no messages. Commands go before what comes by
+//! streams: what a stream says may follow from what the node was told before.
 
 use crate::frame::{End, WINDOW};
 use crate::id::LinkId;
@@ -78,6 +79,8 @@ pub struct Link {
     inward: Incoming,
     /// Where the link goes once it has moved.
     next: Option<Route>,
+    /// How that route has ended already, with nothing sent on it.
+    next_ended: Option<End>,
     done: bool,
 }
 
@@ -94,7 +97,7 @@ struct Incoming {
     route: Route,
     ended: bool,
     /// Nobody reads; what comes is dropped.
-    abandoned: bool,
+    abandoned: Option<End>,
     /// Received by this route and not yet granted again.
     owed: u64,
 }
@@ -104,10 +107,16 @@ impl Link {
     pub fn new(route: Route) -> Self {
         Self {
             out: Outgoing { route, credit: WINDOW as i64, ended: false },
-            inward: Incoming { route, ended: false, abandoned: false, owed: 0 },
+            inward: Incoming { route, ended: false, abandoned: None, owed: 0 },
             next: None,
+            next_ended: None,
             done: false,
         }
+    }
+
+    /// Where this side sends, or last did.
+    pub fn route(&self) -> Route {
+        self.out.route
     }
 
     /// Where to send, if anything may be sent now.
@@ -127,7 +136,7 @@ impl Link {
 
     /// Whether what is read is to be delivered; it is dropped otherwise.
     pub fn delivers(&self) -> bool {
-        !self.inward.abandoned && !self.inward.ended
+        self.inward.abandoned.is_none() && !self.inward.ended
     }
 
     /// How much was received that the sender has not been allowed again.
@@ -165,10 +174,10 @@ impl Link {
 
     /// Nobody reads the local end any more.
     pub fn local_abandoned(&mut self, end: End, effects: &mut Vec<Effect>) {
-        if self.inward.abandoned || self.inward.ended {
+        if self.inward.abandoned.is_some() || self.inward.ended {
             return;
         }
-        self.inward.abandoned = true;
+        self.inward.abandoned = Some(end);
         effects.push(Effect::TellGone(self.inward.route, end));
         // The other side may have left the old route, and would not hear it there.
         if let Some(next) = self.next.filter(|next| *next != self.inward.route) {
@@ -187,8 +196,8 @@ impl Link {
                 self.inward.route = next;
                 self.inward.owed = 0;
                 effects.push(Effect::ReadFrom(next));
-                if self.inward.abandoned {
-                    effects.push(Effect::TellGone(next, End::Closed));
+                if let Some(end) = self.next_ended.take() {
+                    return self.remote_ended(end, effects);
                 }
             }
             // Where a node forwards, the two links that meet there end so, and pass it on.
@@ -223,16 +232,19 @@ impl Link {
             Command::Finish(route, end) => {
                 if route == self.inward.route {
                     self.remote_ended(end, effects);
+                } else if Some(route) == self.next {
+                    // What came by the old route is still to be read.
+                    self.next_ended = Some(end);
                 }
             }
-            Command::Expect(route) => self.next = Some(route),
+            Command::Expect(route) => self.expect(route, effects),
             Command::Forget(route) => {
                 if self.next == Some(route) {
                     self.next = None;
+                    self.next_ended = None;
                 }
             }
             Command::Move(route) => {
-                self.next = Some(route);
                 if !self.out.ended {
                     effects.push(Effect::EndOut(self.out.route, End::Moved));
                 }
@@ -244,6 +256,15 @@ impl Link {
         self.settle(effects);
     }
 
+    fn expect(&mut self, route: Route, effects: &mut Vec<Effect>) {
+        self.next = Some(route);
+        self.next_ended = None;
+        // What was told by the old route, the other side may not hear: it may have left there, or who forwards may have closed.
+        if let Some(end) = self.inward.abandoned {
+            effects.push(Effect::TellGone(route, end));
+        }
+    }
+
     fn session_lost(&mut self, session: SessionKey, effects: &mut Vec<Effect>) {
         let out = !self.out.ended && self.out.route.session == session;
         let inward = !self.inward.ended && self.inward.route.session == session;
@@ -253,6 +274,7 @@ impl Link {
             self.lose(Some(session), effects);
         } else if next {
             self.next = None;
+            self.next_ended = None;
         }
     }
 
@@ -282,15 +304,16 @@ impl Link {
         if self.done {
             return;
         }
-        if self.out.ended && self.inward.ended {
-            self.done = true;
-            effects.push(Effect::Done);
-        } else if let Some(next) = self.next
+        if let Some(next) = self.next
             && self.out.route == next
             && (self.inward.ended || self.inward.route == next)
         {
             self.next = None;
             effects.push(Effect::Moved(next));
+        }
+        if self.out.ended && self.inward.ended {
+            self.done = true;
+            effects.push(Effect::Done);
         }
     }
 }

@@ -1,7 +1,10 @@
 //! One node's part of all its sessions.
 //!
-//! A session begins with a [`Hello`] each way; who dialled speaks first. Each side then sends a ping four times in the time-out, and
-//! takes the other for lost when no answer has come for as long. When a session is lost, so is what went by it: requests without an
+//! A session begins with a [`Hello`] each way; who dialled speaks first. Who dialled then either keeps it and says so by a ping at once,
+//! or hangs up because there is another. Only then is it up on the other side, so no session that anybody uses is hung up for
+//! another. Where both have dialled at once, the call of the smaller id stays, and the other waits until that is certain.
+//!
+//! Each side sends a ping four times in the time-out, and takes the other for lost when no answer has come for as long. When a session is lost, so is what went by it: requests without an
 //! answer, watches, links. Nothing is resumed: a node that comes back is told from one that stayed by its id.
 //!
 //! A peer that breaks the protocol ends its session, never the node.
@@ -26,7 +29,7 @@ mod session;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use crate::frame::{Answer, Ask, Control, Exit, Goodbye, Hello, VERSIONS};
+use crate::frame::{Answer, Ask, Control, End, Exit, Goodbye, Hello, VERSIONS};
 use crate::id::{Digest, Fingerprint, LinkId, NodeId, RequestId};
 use crate::link::{Command, LinkKey, Route, SessionKey};
 use introduction::Introductions;
@@ -205,12 +208,11 @@ impl Node {
 
     /// The peer greets.
     pub fn handle_hello(&mut self, now: Duration, key: SessionKey, hello: Hello) {
-        let (own, timeout) = (self.config.id, self.config.timeout);
         let Some(session) = self.sessions.get(&key) else { return };
-        if session.peer().is_some() {
+        if session.greeting().is_some() {
             return self.refuse(key, Goodbye::Protocol("a second greeting".into()));
         }
-        let (dialled, fingerprint, since) = (session.dialled, session.key, session.since);
+        let (dialled, fingerprint) = (session.dialled, session.key);
         if common(hello.versions).is_none() {
             let text = format!(
                 "this node speaks versions {} to {} of the protocol (placehost {}), the other {} to {} (placehost {})",
@@ -222,34 +224,80 @@ impl Node {
             }
             return self.refuse(key, Goodbye::Version(text));
         }
-        if hello.node == own {
+        if hello.node == self.config.id {
             return self.refuse(key, Goodbye::Protocol("a node has dialled itself".into()));
         }
-        let others: Vec<_> = self.sessions.iter().filter(|(_, other)| other.peer().is_some_and(|peer| peer.node == hello.node)).collect();
-        if others.iter().any(|(_, other)| other.key != fingerprint) {
+        if self.calls(hello.node).iter().any(|(_, other)| other.key != fingerprint) {
             return self.refuse(key, Goodbye::Untrusted("a node with this id is connected by another key".into()));
         }
-        if dialled {
-            // Both may have dialled at once; then the call of the smaller id stays.
-            let other = others.into_iter().find(|(_, other)| other.dialled || other.up_at < since || own > hello.node);
-            if let Some((&other, _)) = other {
-                self.actions.push_back(Action::Event(key, Event::Duplicate(other)));
-                return self.refuse(key, Goodbye::Duplicate);
-            }
-        } else {
-            self.actions.push_back(Action::Greet(key, self.hello()));
-        }
+        let node = hello.node;
         if let Some(session) = self.sessions.get_mut(&key) {
-            session.up(now, hello.clone(), timeout);
+            session.greeted(now, hello);
         }
-        self.actions.push_back(Action::Event(key, Event::Up(hello)));
+        match dialled {
+            true => self.decide(node),
+            false => self.actions.push_back(Action::Greet(key, self.hello())),
+        }
+    }
+
+    /// All sessions with this node that it has greeted on, oldest first.
+    fn calls(&self, node: NodeId) -> Vec<(SessionKey, &Session)> {
+        let greeted = |session: &Session| session.greeting().is_some_and(|peer| peer.node == node);
+        let mut calls: Vec<_> =
+            self.sessions.iter().filter(|(_, session)| greeted(session)).map(|(key, session)| (*key, session)).collect();
+        calls.sort_unstable_by_key(|(key, _)| *key);
+        calls
+    }
+
+    /// Keeps what this side has dialled, or hangs up.
+    fn decide(&mut self, node: NodeId) {
+        while let Some((key, up, theirs)) = self.undecided(node) {
+            match up {
+                Some(other) => {
+                    self.actions.push_back(Action::Event(key, Event::Duplicate(other)));
+                    self.refuse(key, Goodbye::Duplicate);
+                }
+                // The peer keeps its call, unless it finds another. That is heard on it.
+                None if theirs && self.config.id > node => return,
+                None => {
+                    let Some(session) = self.sessions.get_mut(&key) else { return };
+                    session.begin();
+                    let ping = session.ping();
+                    self.actions.push_back(Action::Send(key, ping));
+                    self.is_up(key);
+                }
+            }
+        }
+    }
+
+    /// The oldest call of ours to this node that may not be needed; which session is up, if any; whether the peer has called too.
+    fn undecided(&self, node: NodeId) -> Option<(SessionKey, Option<SessionKey>, bool)> {
+        let calls = self.calls(node);
+        let (key, _) = calls.iter().find(|(_, call)| call.is_undecided())?;
+        let up = calls.iter().find(|(_, call)| call.peer().is_some()).map(|(key, _)| *key);
+        Some((*key, up, calls.iter().any(|(_, call)| !call.dialled)))
+    }
+
+    fn is_up(&mut self, key: SessionKey) {
+        if let Some(hello) = self.sessions.get(&key).and_then(Session::peer).cloned() {
+            self.actions.push_back(Action::Event(key, Event::Up(hello)));
+        }
     }
 
     /// A frame came on the control stream.
     pub fn handle_control(&mut self, now: Duration, key: SessionKey, control: Control) {
         let Some(session) = self.sessions.get_mut(&key) else { return };
+        // A peer may say why it does not even greet.
+        if let Control::Goodbye(why) = control {
+            return self.handle_lost(key, why);
+        }
         if session.peer().is_none() {
-            return self.refuse(key, Goodbye::Protocol("no greeting".into()));
+            let Some(node) = session.greeting().map(|hello| hello.node).filter(|_| !session.dialled) else {
+                return self.refuse(key, Goodbye::Protocol("no greeting".into()));
+            };
+            session.kept(now);
+            self.is_up(key);
+            self.decide(node);
         }
         if let Err(text) = self.control(now, key, control) {
             self.refuse(key, Goodbye::Protocol(text.into()));
@@ -288,19 +336,21 @@ impl Node {
                 session.pong(now, number);
                 return Ok(());
             }
-            Control::Goodbye(why) => {
-                self.handle_lost(key, why);
-                return Ok(());
-            }
+            Control::Goodbye(_) => return Ok(()),
         };
         self.actions.push_back(Action::Event(key, event));
         Ok(())
     }
 
-    /// A link that is not there any more may still be spoken of: it ended while that was under way.
-    fn to_link(&mut self, session: SessionKey, id: LinkId, command: impl FnOnce(Route) -> Command) -> Result<(), &'static str> {
-        if let Some(link) = self.sessions.get(&session).and_then(|session| session.links.get(&id)) {
-            self.actions.push_back(Action::Link(*link, command(Route { session, id })));
+    /// A link that is not there any more may still be spoken of: it ended while that was under way. One that is not there yet is
+    /// told when it is.
+    fn to_link(&mut self, key: SessionKey, id: LinkId, command: impl FnOnce(Route) -> Command) -> Result<(), &'static str> {
+        let Some(session) = self.sessions.get_mut(&key) else { return Ok(()) };
+        let command = command(Route { session: key, id });
+        match session.links.get(&id) {
+            Some(link) => self.actions.push_back(Action::Link(*link, command)),
+            None if session.is_to_come(id) => session.came_early(id, command),
+            None => {}
         }
         Ok(())
     }
@@ -318,6 +368,7 @@ impl Node {
     /// A connection is gone.
     pub fn handle_lost(&mut self, key: SessionKey, why: Goodbye) {
         let Some(session) = self.sessions.remove(&key) else { return };
+        let node = session.greeting().map(|hello| hello.node);
         let mut lost: Vec<LinkKey> = session.links.into_values().collect();
         // In the order they were made: what happens must follow from the seed alone.
         lost.sort_unstable();
@@ -327,6 +378,8 @@ impl Node {
         }
         self.introducer_lost(key);
         self.actions.push_back(Action::Event(key, Event::Down(why)));
+        // A call of ours may have waited for that one.
+        node.into_iter().for_each(|node| self.decide(node));
     }
 
     fn refuse(&mut self, session: SessionKey, why: Goodbye) {
@@ -385,14 +438,20 @@ impl Node {
         Some((self.add_link(Route { session: key, id }), id))
     }
 
-    /// A new link by this session, named by the peer.
+    /// A new link by this session, named by the peer. Each that it names has to be accepted, also where the message that names it is
+    /// dropped or the request refused, if only to be ended at once: the peer would wait for ever.
     ///
     /// # Errors
     /// The peer may not name it so, or has too many: a breach.
     pub fn accept_link(&mut self, key: SessionKey, id: LinkId) -> Result<LinkKey, &'static str> {
         let Some(session) = self.sessions.get_mut(&key) else { return Err("the session has ended") };
         session.take_link(id)?;
-        Ok(self.add_link(Route { session: key, id }))
+        let route = Route { session: key, id };
+        let early = session.early(route);
+        let link = self.add_link(route);
+        self.actions.extend(early.map(|command| Action::Link(link, command)));
+        self.link_came(route);
+        Ok(link)
     }
 
     fn add_link(&mut self, route: Route) -> LinkKey {
@@ -435,6 +494,7 @@ impl Node {
         if old != to {
             self.unname_link(old);
         }
+        self.link_came(to);
         self.introduce_again(key);
     }
 
@@ -442,7 +502,13 @@ impl Node {
     pub fn link_done(&mut self, key: LinkKey) {
         let Some(Entry { route, next, mate, .. }) = self.links.remove(&key) else { return };
         self.unname_link(route);
-        next.into_iter().for_each(|next| self.unname_link(next));
+        if let Some(next) = next {
+            self.unname_link(next);
+            self.route_gone(next);
+            // The link may have ended before it heard of this route, and the other side would wait for it there.
+            self.tell(next.session, Control::Gone(next.id, End::Closed));
+            self.tell(next.session, Control::Finish(next.id, End::Closed));
+        }
         if let Some(mate) = mate.and_then(|mate| self.links.get_mut(&mate)) {
             mate.mate = None;
         }

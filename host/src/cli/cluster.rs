@@ -173,7 +173,7 @@ fn revoke(folder: &Path, args: &Revoke) -> Result<(), CliError> {
 }
 
 /// An authority that cannot be had, as a sentence.
-fn explain(error: &AuthorityError) -> CliError {
+pub(crate) fn explain(error: &AuthorityError) -> CliError {
     let cannot = |message: String| CliError::new(ExitCode::FAILED, message);
     match error {
         AuthorityError::Taken { .. } => cannot(error.to_string())

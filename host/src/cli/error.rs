@@ -52,6 +52,12 @@ impl CliError {
         self
     }
 
+    /// The same, with another exit code.
+    pub(crate) fn with_code(mut self, code: ExitCode) -> Self {
+        self.code = code;
+        self
+    }
+
     /// What went wrong, in one line.
     pub(crate) fn message(&self) -> &str {
         &self.message

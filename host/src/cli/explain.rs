@@ -1,10 +1,12 @@
 //! The library's errors as sentences for people: what is wrong with which file, and what to do next.
 
 use std::error::Error;
+use std::fmt::Display;
 use std::fs;
 use std::path::Path;
 
-use placehost::{BuildError, CacheError, ExitReason, LoadError, Module, Place, SpawnError, machine};
+use placehost::net::address::Address;
+use placehost::{BuildError, CacheError, ExitReason, LoadError, Module, NodeError, Place, SpawnError, machine};
 
 use super::error::CliError;
 use super::exit_code::ExitCode;
@@ -112,6 +114,52 @@ pub(crate) fn spawn(path: &Path, module: &Module, error: &SpawnError) -> CliErro
             .hint("`placehost doctor` checks what this machine allows"),
         _ => cannot(format!("cannot start `{file}`")).because(error),
     }
+}
+
+/// Why the main place was not started on another node.
+pub(crate) fn spawn_at(at: &dyn Display, path: &Path, error: &SpawnError) -> CliError {
+    const POLICY: &str = "what a node lets others have, the options it was started with say: `placehost help node`";
+    let refused = CliError::new(ExitCode::CANNOT, format!("`{at}` did not start `{}`", path.display())).cause(error.to_string());
+    match error {
+        SpawnError::NodeLost => lost(ExitCode::UNAVAILABLE, at),
+        SpawnError::Refused(_) => refused.hint(POLICY),
+        SpawnError::Limit(_) => refused.hint("ask for less, as with `--memory`").hint(POLICY),
+        SpawnError::BadModule(_) => refused.hint("compare `placehost --version` on both machines"),
+        SpawnError::NotFound(_) | SpawnError::Exists(_) => refused,
+        SpawnError::OverBudget(cause) => CliError::new(ExitCode::CANNOT, "the place's memory limit has no room for its channel")
+            .because(cause)
+            .hint("give it more with `--memory`, or leave that away for 64 MiB"),
+        error => CliError::new(ExitCode::CANNOT, format!("`{at}` did not start `{}`", path.display())).because(error),
+    }
+}
+
+/// Why a node cannot be had.
+pub(crate) fn node(code: ExitCode, at: &dyn Display, error: &NodeError) -> CliError {
+    let cannot = |message: String| CliError::new(code, message);
+    match error {
+        NodeError::Unreachable { address, why } => {
+            let host = address.parse::<Address>().map_or_else(|_| address.clone(), |address| address.host().to_owned());
+            let error = why.split("; ").fold(cannot(format!("there is no node at `{address}`")), CliError::cause);
+            error.hint(format!("`placehost node` on `{host}` makes it one, for all; `placehost run --at ssh://{host}` does for that run"))
+        }
+        NodeError::Untrusted(refusal) => cannot(refusal.to_string()).hint(refusal.hint()),
+        NodeError::Create(text) => {
+            let mut lines = text.lines();
+            let error = cannot(lines.next().unwrap_or_default().to_owned());
+            let error = lines.fold(error, CliError::cause);
+            error.hint(format!("`ssh {at} placehost --version` has to work, and without asking for anything"))
+        }
+        NodeError::Denied(_) => cannot(error.to_string()).hint("what a node lets others do, its `--allow` says: `placehost help node`"),
+        NodeError::Version(_) => cannot(error.to_string()).hint("compare `placehost --version` on both machines"),
+        NodeError::Lost => lost(code, at),
+        error => error.source().into_iter().fold(cannot(error.to_string()), CliError::because),
+    }
+}
+
+/// A node that was there.
+pub(crate) fn lost(code: ExitCode, at: &dyn Display) -> CliError {
+    CliError::new(code, format!("the node `{at}` was lost"))
+        .hint("its log says more, if it still runs; `placehost ps --at` shows whether it does")
 }
 
 /// A module that cannot be started at all.

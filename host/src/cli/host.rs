@@ -1,6 +1,8 @@
 //! The host that a command builds, and its folder of compiled modules.
 
 use std::env;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
 use placehost::{BuildError, Host, HostBuilder};
@@ -25,6 +27,30 @@ impl Cache {
     /// `$PLACEHOST_CACHE`, else `$XDG_CACHE_HOME/placehost`, else `~/.cache/placehost`.
     pub(crate) fn find() -> Self {
         Self::among(|name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from))
+    }
+
+    /// The folder in it for modules that other nodes ship; none where they are to be kept in memory.
+    ///
+    /// # Errors
+    /// The cache that the user named is unusable.
+    pub(crate) fn modules(&self) -> Result<Option<PathBuf>, CliError> {
+        let (folder, chosen) = match self {
+            Self::Chosen(folder) => (folder.join("modules"), true),
+            Self::Usual(folder) => (folder.join("modules"), false),
+            Self::None => return Ok(None),
+        };
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+        // That it is there does not mean that it can be written to.
+        match made.and_then(|()| tempfile::tempfile_in(&folder)) {
+            Ok(_) => Ok(Some(folder)),
+            Err(error) if chosen => Err(CliError::new(ExitCode::CANNOT, format!("cannot keep modules in `{}`", folder.display()))
+                .because(&error)
+                .hint("let PLACEHOST_CACHE name a folder that you may write to, or give `--no-cache`")),
+            Err(error) => {
+                tracing::warn!("modules from other nodes are kept in memory: cannot write to `{}`: {error}", folder.display());
+                Ok(None)
+            }
+        }
     }
 
     fn among(variable: impl Fn(&str) -> Option<PathBuf>) -> Self {

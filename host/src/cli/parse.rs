@@ -1,9 +1,12 @@
 //! Values on the command line: sizes, durations, directories, variables, JSON.
 
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use placehost::Dir;
+use placehost::net::address::{Address, DEFAULT_PORT};
+use placehost::{Dir, NodeId, PlaceId};
 
 /// Bytes: `65536`, `64KiB`, `64MiB`, `1G`. Without a `B` the units are the binary ones, as everywhere in Unix; `KB`, `MB` and
 /// `GB` are powers of ten.
@@ -36,6 +39,15 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     number.checked_mul(millis).map(Duration::from_millis).ok_or_else(|| "that is longer than 64 bits can count".into())
 }
 
+/// A length of time for which a node may be silent. Below the shortest one a busy machine would seem lost; a longer one than the
+/// longest is nobody's patience.
+pub(crate) fn silence(text: &str) -> Result<Duration, String> {
+    const SHORTEST: Duration = Duration::from_millis(100);
+    const LONGEST: Duration = Duration::from_secs(24 * 3600);
+    let time = duration(text)?;
+    if (SHORTEST..=LONGEST).contains(&time) { Ok(time) } else { Err("it must be from `100ms` to `24h`".into()) }
+}
+
 fn number_and_unit(text: &str) -> Result<(u64, &str), String> {
     let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
     match digits.parse() {
@@ -54,6 +66,97 @@ pub(crate) fn dir(text: &str) -> Result<Dir, String> {
         (_, "") => Err("it names no directory in the place behind the `::`".into()),
         _ => Ok(Dir { host: PathBuf::from(host), guest: guest.to_owned(), read_only }),
     }
+}
+
+/// Where a place is to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// On a node that listens there.
+    Node(Address),
+    /// On a node that is launched there.
+    Ssh(Machine),
+}
+
+/// A machine to launch a node on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Machine {
+    /// Who to be there.
+    pub(crate) user: Option<String>,
+    /// Its name or address, as ssh takes it.
+    pub(crate) host: String,
+    /// The UDP port of the node.
+    pub(crate) port: Option<u16>,
+}
+
+/// `HOST[:PORT]`, or `ssh://[USER@]HOST[:PORT]`.
+pub(crate) fn target(text: &str) -> Result<Target, String> {
+    match text.strip_prefix("ssh://") {
+        Some(machine) => machine_of(machine).map(Target::Ssh),
+        None if text.contains("://") => Err("a node is `host`, `host:port` or `ssh://[user@]host[:port]`".into()),
+        None => address(text).map(Target::Node),
+    }
+}
+
+/// `HOST[:PORT]`.
+pub(crate) fn address(text: &str) -> Result<Address, String> {
+    text.parse().map_err(|error: placehost::net::address::AddressError| error.to_string())
+}
+
+/// Where to listen: `IP:PORT`, or `IP` for the usual port.
+pub(crate) fn listen(text: &str) -> Result<SocketAddr, String> {
+    let ip = text.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    let address = ip.map_or_else(|_| text.parse(), |ip| Ok((ip, DEFAULT_PORT).into()));
+    address.map_err(|_| "it is no address of this machine; write it like `10.0.0.1:6340` or `[::]:6340`".into())
+}
+
+fn machine_of(text: &str) -> Result<Machine, String> {
+    let (user, rest) = text.rsplit_once('@').map_or((None, text), |(user, rest)| (Some(user.to_owned()), rest));
+    if user.as_ref().is_some_and(|user| user.is_empty() || user.starts_with('-') || user.chars().any(char::is_whitespace)) {
+        return Err("it names no user before the `@`".into());
+    }
+    let parsed = address(rest)?;
+    // An address without a port is that of the usual one; here it is any.
+    let has_port = rest.strip_prefix('[').map_or_else(|| rest.matches(':').count() == 1, |rest| rest.contains("]:"));
+    Ok(Machine { user, host: parsed.host().to_owned(), port: has_port.then(|| parsed.port()) })
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Node(address) => address.fmt(f),
+            Self::Ssh(Machine { host, .. }) => f.write_str(host),
+        }
+    }
+}
+
+/// A place, as `placehost ps` shows it: `6e1f0a2b.1`. Of its node that is only the beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ShortId {
+    node: u32,
+    seq: u64,
+}
+
+impl ShortId {
+    /// The place's whole id, if it is of this node.
+    pub(crate) fn of(self, node: NodeId) -> Option<PlaceId> {
+        (node.0 >> 96 == self.node.into()).then_some(PlaceId { node, seq: self.seq })
+    }
+}
+
+impl fmt::Display for ShortId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}.{}", self.node, self.seq)
+    }
+}
+
+/// A place, as `placehost ps` shows it.
+pub(crate) fn place(text: &str) -> Result<ShortId, String> {
+    let parsed = text.split_once('.').and_then(|(node, seq)| {
+        let hex = node.len() == 8 && node.chars().all(|c| c.is_ascii_hexdigit());
+        let digits = seq.chars().all(|c| c.is_ascii_digit());
+        (hex && digits).then_some(ShortId { node: u32::from_str_radix(node, 16).ok()?, seq: seq.parse().ok()? })
+    });
+    parsed.ok_or_else(|| "a place is written as `placehost ps` shows it, like `6e1f0a2b.1`".into())
 }
 
 /// An environment variable to grant.
@@ -137,6 +240,42 @@ mod tests {
         assert_eq!(dir("data:ro"), is("data", "data", true));
         for text in ["", "::", "::/data", "data::", "data:::ro", ":ro"] {
             assert!(dir(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_to_listen_at() {
+        for (text, shown) in [("::", "[::]:6340"), ("127.0.0.1:0", "127.0.0.1:0"), ("10.0.0.1", "10.0.0.1:6340"), ("[::1]:7", "[::1]:7")] {
+            assert_eq!(listen(text).map(|address| address.to_string()), Ok(shown.into()), "{text}");
+        }
+        for text in ["", "host2", "host2:1", ":6340", "6340"] {
+            assert!(listen(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn targets() {
+        let ssh =
+            |user: Option<&str>, host: &str, port| Ok(Target::Ssh(Machine { user: user.map(str::to_owned), host: host.to_owned(), port }));
+        assert_eq!(target("host2"), Ok(Target::Node("host2:6340".parse().unwrap())));
+        assert_eq!(target("[::1]:7000"), Ok(Target::Node("[::1]:7000".parse().unwrap())));
+        assert_eq!(target("ssh://host2"), ssh(None, "host2", None));
+        assert_eq!(target("ssh://me@host2:7000"), ssh(Some("me"), "host2", Some(7000)));
+        assert_eq!(target("ssh://[::1]:7000"), ssh(None, "::1", Some(7000)));
+        assert_eq!(target("ssh://::1"), ssh(None, "::1", None));
+        for text in ["", "ssh://", "ssh://@host2", "ssh://-oProxyCommand=x@host2", "ssh://-x", "http://host2", "host2:0", "me@host2"] {
+            assert!(target(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn places_are_read_as_they_are_shown() {
+        let id = PlaceId { node: NodeId(0x0e1f_0a2b_u128 << 96 | 7), seq: 12 };
+        assert_eq!(place(&id.to_string()).unwrap().of(id.node), Some(id));
+        assert_eq!(place(&id.to_string()).unwrap().of(NodeId(7)), None);
+        assert_eq!(place("0e1f0a2b.12").unwrap().to_string(), "0e1f0a2b.12");
+        for text in ["", "12", "0e1f0a2b", "0e1f0a2b.", "e1f0a2b.1", "0e1f0a2b.-1", "0e1f0a2b.+1", "0e1f0a2b.99999999999999999999"] {
+            assert!(place(text).is_err(), "{text}");
         }
     }
 

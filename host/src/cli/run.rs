@@ -4,28 +4,30 @@
 //! messages that come back; and the main thread waits for whatever comes first of the place's end, a signal, bad input, and an
 //! output that nobody reads. Only the main thread decides how the process ends.
 
+mod at;
 mod input;
 mod output;
 mod plan;
-mod signals;
+mod progress;
 
 use std::io::IsTerminal;
 use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::ValueEnum;
-use placehost::{Dir, ExitReason, Host, Output, Place};
+use placehost::{ExitReason, Host, Output, Place};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
+use super::allowance::Allowance;
 use super::error::CliError;
 use super::exit_code::ExitCode;
-use super::{explain, host, parse};
+use super::parse::{self, Target};
+use super::signals::Signals;
+use super::{explain, host, network};
 use input::Input;
 use output::{Printer, Stdout};
 use plan::Plan;
-use signals::Signals;
 
 /// Start a place and talk to it.
 ///
@@ -53,49 +55,23 @@ pub(crate) struct Args {
     #[arg(short, long)]
     interactive: bool,
 
-    /// Grant a directory, under another path if GUEST is given; can be repeated.
-    #[arg(long, value_name = "HOST[::GUEST][:ro]", value_parser = parse::dir)]
-    dir: Vec<Dir>,
-
     /// Grant an environment variable, as it is here if no value is given; can be repeated.
     #[arg(long, value_name = "NAME[=VALUE]", value_parser = parse::variable)]
     env: Vec<parse::Variable>,
 
-    /// Grant the network: TCP, UDP and name look-up.
-    #[arg(long)]
-    net: bool,
+    /// Run the place on a node: one that listens at HOST or HOST:PORT, or one that is launched for it by ssh://[USER@]HOST[:PORT].
+    ///
+    /// The module is shipped there if it is not there yet. What the place is granted is the node's, as far as its policy lets it: a
+    /// directory is named by its path in the place. With ssh the port is the UDP port of the node, and PLACEHOST_SSH and
+    /// PLACEHOST_REMOTE name the commands `ssh` here and `placehost` there.
+    #[arg(long, value_name = "NODE", value_parser = parse::target, conflicts_with_all = ["preempt", "max_places", "modules"])]
+    at: Option<Target>,
 
-    /// Grant connecting to other nodes and creating them.
-    #[arg(long)]
-    allow_nodes: bool,
+    #[command(flatten)]
+    allowance: Allowance,
 
-    /// Limit the memory of each place [default: 64MiB].
-    #[arg(long, value_name = "SIZE", value_parser = parse::size)]
-    memory: Option<u64>,
-
-    /// Limit the life of the place, and with it its children's: 500ms, 2s, 1m.
-    #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
-    deadline: Option<Duration>,
-
-    /// Limit what each place computes, in units of about one instruction. Counting makes tight loops slower.
-    #[arg(long, value_name = "UNITS")]
-    fuel: Option<u64>,
-
-    /// Whether a place that computes must yield to others. Off, tight loops are faster and each place has a thread.
-    #[arg(long, value_name = "WHETHER", value_enum, default_value_t = Preempt::On)]
-    preempt: Preempt,
-
-    /// How many places there may be at once [default: what this machine has room for].
-    #[arg(long, value_name = "PLACES", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    max_places: Option<u32>,
-
-    /// Let places start modules from this folder, beside that of their own; can be repeated.
-    #[arg(long, value_name = "DIR")]
-    modules: Vec<PathBuf>,
-
-    /// Compile the module even if it has been compiled before, and do not keep the result.
-    #[arg(long)]
-    no_cache: bool,
+    #[command(flatten)]
+    network: network::Options,
 }
 
 const EXAMPLES: &str = "\
@@ -105,13 +81,9 @@ Examples:
   placehost run sum.wasm < numbers.jsonl                Send each line of a file
   placehost run tool.wasm -- --depth 3                  Give the place arguments
   placehost run tool.wasm --dir data::/data:ro --net    Let it read a directory and use the network
-  placehost run job.wasm --memory 1GiB --deadline 1m    Bound what it uses";
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Preempt {
-    On,
-    Off,
-}
+  placehost run job.wasm --memory 1GiB --deadline 1m    Bound what it uses
+  placehost run job.wasm --at host2                     Run it on the node there
+  placehost run job.wasm --at ssh://host2               Launch a node there for it";
 
 /// How long a place that is being ended may take. One that computes without preemption never ends; the process does.
 const GRACE: Duration = Duration::from_secs(1);
@@ -143,12 +115,30 @@ enum Ending {
 }
 
 async fn conduct(host: &Host, args: &Args, plan: Plan, workers: &Handle) -> Result<ExitCode, CliError> {
-    let Plan { mut config, sends, .. } = plan;
+    let Plan { mut config, sends, progress, .. } = plan;
     let module = host.load(&args.module).await.map_err(|error| explain::load(&args.module, &error))?;
     let mut signals = Signals::listen()?;
     let stdout = Stdout::default();
     config.stdout = Output::new(stdout.clone());
-    let (place, channel) = host.spawn(&module, &args.start, config).map_err(|error| explain::spawn(&args.module, &module, &error))?;
+    let starting = async {
+        let Some(at) = &args.at else {
+            let spawned = host.spawn(&module, &args.start, config);
+            return spawned.map_err(|error| explain::spawn(&args.module, &module, &error));
+        };
+        let node = at::reach(host, at, config.stdout.clone(), workers).await?;
+        let spawned = at::spawn(host, (at, &node), (&args.module, &module), &args.start, config).await;
+        progress.clear();
+        spawned
+    };
+    let (place, channel) = tokio::select! {
+        biased;
+        code = signals.next() => {
+            progress.clear();
+            leave(host, &mut signals).await;
+            return Ok(code);
+        }
+        started = starting => started?,
+    };
     let lines = args.interactive || !std::io::stdin().is_terminal();
     let mut input = Input::start(channel.clone(), sends, lines, workers.clone())?;
     let printer = Printer::start(channel, stdout.clone(), workers);
@@ -161,15 +151,32 @@ async fn conduct(host: &Host, args: &Args, plan: Plan, workers: &Handle) -> Resu
         reason = place.wait() => Ending::Exit(reason),
     };
     host.shut_down();
-    tokio::select! {
+    let ended = tokio::select! {
         biased;
-        code = signals.next() => Ok(code),
-        result = wind_up(ending, &place, &stdout, printer, host.max_places()) => result,
+        code = signals.next() => return Ok(code),
+        result = wind_up(ending, &place, &stdout, printer, host.max_places(), args.at.as_ref()) => result,
+    };
+    leave(host, &mut signals).await;
+    ended
+}
+
+/// Says goodbye to the nodes, unless a signal forbids to wait for that.
+async fn leave(host: &Host, signals: &mut Signals) {
+    tokio::select! {
+        _ = signals.next() => {}
+        () = host.disconnect() => {}
     }
 }
 
 /// Ends the place if it has not ended, prints what it had put, and says how it went.
-async fn wind_up(ending: Ending, place: &Place, stdout: &Stdout, printer: Printer, max_places: u32) -> Result<ExitCode, CliError> {
+async fn wind_up(
+    ending: Ending,
+    place: &Place,
+    stdout: &Stdout,
+    printer: Printer,
+    max_places: u32,
+    at: Option<&Target>,
+) -> Result<ExitCode, CliError> {
     // The time may run out only where `Ending` is not the place's own end.
     let _ended = timeout(GRACE, place.kill()).await;
     match &ending {
@@ -181,7 +188,10 @@ async fn wind_up(ending: Ending, place: &Place, stdout: &Stdout, printer: Printe
         return Err(super::terminal::cannot_write(error));
     }
     match ending {
-        Ending::Exit(reason) => explain::exit(place, &reason, max_places),
+        Ending::Exit(reason) => match (reason, at) {
+            (ExitReason::NodeLost, Some(at)) => Err(explain::lost(ExitCode::UNAVAILABLE, at)),
+            (reason, _) => explain::exit(place, &reason, max_places),
+        },
         Ending::Input(error) => Err(error),
         Ending::Signal(code) => Ok(code),
         Ending::Output => Ok(ExitCode::CLOSED),

@@ -51,8 +51,9 @@ impl From<NodeError> for Error {
     fn from(error: NodeError) -> Self {
         match error {
             NodeError::Unreachable { .. } | NodeError::Version(_) | NodeError::Create(_) => Self::Unreachable(error.to_string()),
-            NodeError::Denied(_) | NodeError::NoNetwork => Self::Denied(error.to_string()),
+            NodeError::Denied(_) | NodeError::Untrusted(_) | NodeError::NoNetwork => Self::Denied(error.to_string()),
             NodeError::Lost => Self::NodeLost,
+            NodeError::Listen { .. } => Self::Invalid(error.to_string()),
             NodeError::Invalid(why) => Self::Invalid(why),
         }
     }

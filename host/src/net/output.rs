@@ -31,6 +31,8 @@ pub(crate) struct Printer {
 #[derive(Default)]
 struct Queue {
     bytes: Vec<u8>,
+    /// How many can still print.
+    halves: usize,
     /// The stream has been asked for.
     opened: bool,
     /// Nobody reads.
@@ -44,13 +46,14 @@ struct Half {
     error: bool,
 }
 
-/// Standard output and error of a place that this request of the peer's starts, and a hold on them: when all are dropped the stream
-/// ends.
+/// Standard output and error of a place that this request of the peer's starts, and what knows of them. When both are dropped the
+/// stream ends.
 pub(crate) fn printer(hub: &Hub, session: &Arc<Session>, request: RequestId) -> (Output, Output, Arc<Printer>) {
-    let printer = Arc::new(Printer { queue: Mutex::default(), more: Notify::new(), terminal: false });
+    let queue = Mutex::new(Queue { halves: 2, ..Queue::default() });
+    let printer = Arc::new(Printer { queue, more: Notify::new(), terminal: false });
     let half = |error| Output::new(Half { printer: Arc::clone(&printer), error });
     let outputs = (half(false), half(true));
-    hub.runtime().spawn(send(Arc::clone(session), request, Arc::downgrade(&printer)));
+    hub.runtime().spawn(send(Arc::clone(session), request, Arc::clone(&printer)));
     (outputs.0, outputs.1, printer)
 }
 
@@ -64,13 +67,15 @@ impl Printer {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self) -> Vec<u8> {
+    /// What is to be sent, and whether more may come.
+    fn take(&self) -> (Vec<u8>, bool) {
         let mut queue = self.queue();
         let bytes = std::mem::take(&mut queue.bytes);
+        let more = queue.halves > 0;
         let waiting = std::mem::take(&mut queue.waiting);
         drop(queue);
         waiting.into_iter().for_each(Waker::wake);
-        bytes
+        (bytes, more)
     }
 
     fn broke(&self) {
@@ -85,6 +90,7 @@ impl Printer {
 
 impl Drop for Half {
     fn drop(&mut self) {
+        self.printer.queue().halves -= 1;
         self.printer.more.notify_one();
     }
 }
@@ -119,21 +125,18 @@ impl Sink for Half {
 }
 
 /// Sends what is printed, until nobody can print any more.
-async fn send(session: Arc<Session>, request: RequestId, printer: std::sync::Weak<Printer>) {
+async fn send(session: Arc<Session>, request: RequestId, printer: Arc<Printer>) {
     let mut stream: Option<SendStream> = None;
     loop {
-        let Some(strong) = printer.upgrade() else { break };
-        // The two halves and whoever watches hold it; this task must not.
-        let bytes = strong.take();
+        let (bytes, more) = printer.take();
         if bytes.is_empty() {
-            if Arc::strong_count(&strong) == 1 {
+            if !more {
                 break;
             }
-            let more = strong.more.notified();
             tokio::select! {
-                () = more => {}
+                () = printer.more.notified() => {}
                 _ = session.lost() => {
-                    strong.broke();
+                    printer.broke();
                     break;
                 }
             }
@@ -149,7 +152,7 @@ async fn send(session: Arc<Session>, request: RequestId, printer: std::sync::Wea
             }
         };
         if sent.await.is_err() {
-            strong.broke();
+            printer.broke();
             break;
         }
     }

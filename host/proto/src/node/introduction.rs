@@ -19,6 +19,8 @@ pub(super) struct Introductions {
     dialling: HashMap<u64, Dialling>,
     /// Where this node has asked, by the introducer and its number.
     attaching: HashMap<(NodeId, u64), Attaching>,
+    /// What came for links that are still to be named, or on their way to this route.
+    held: HashMap<Route, Introduce>,
 }
 
 /// An introduction by this node.
@@ -47,6 +49,8 @@ struct Dialling {
     introducer_id: NodeId,
     number: u64,
     link: LinkKey,
+    node: NodeId,
+    key: Fingerprint,
 }
 
 #[derive(Debug)]
@@ -59,7 +63,8 @@ struct Attaching {
 
 impl Introductions {
     pub(super) fn is_empty(&self) -> bool {
-        self.own.is_empty() && self.expected.is_empty() && self.dialling.is_empty() && self.attaching.is_empty()
+        let Self { own, expected, dialling, attaching, held, .. } = self;
+        own.is_empty() && expected.is_empty() && dialling.is_empty() && attaching.is_empty() && held.is_empty()
     }
 
     fn number(&mut self) -> u64 {
@@ -117,6 +122,13 @@ impl Node {
     }
 
     pub(super) fn introduced(&mut self, session: SessionKey, introduce: Introduce) -> Breach {
+        if let Introduce::Expect { link, .. } | Introduce::Meet { link, .. } = introduce {
+            let route = Route { session, id: link };
+            if self.is_on_its_way(route) {
+                self.introductions.held.insert(route, introduce);
+                return Ok(());
+            }
+        }
         match introduce {
             Introduce::Expect { number, link, node, key } => self.expect(session, number, link, node, key),
             Introduce::Expecting { number, yes } => self.expecting(session, number, yes),
@@ -129,45 +141,71 @@ impl Node {
         }
     }
 
+    /// Whether a link will come to this route: the peer has named it, or has moved there, and that is not known here yet.
+    fn is_on_its_way(&self, route: Route) -> bool {
+        match self.link_at(route) {
+            Some(link) => self.links.get(&link).is_some_and(|entry| entry.next == Some(route)),
+            None => self.is_to_come(route),
+        }
+    }
+
+    /// A link has come to this route.
+    pub(super) fn link_came(&mut self, route: Route) {
+        if let Some(introduce) = self.introductions.held.remove(&route)
+            && let Err(breach) = self.introduced(route.session, introduce)
+        {
+            self.handle_breach(route.session, breach.into());
+        }
+    }
+
     fn expect(&mut self, session: SessionKey, number: u64, id: LinkId, node: NodeId, key: Fingerprint) -> Breach {
         let Some((introducer, _)) = self.known(session) else { return Ok(()) };
-        let free = self.link_at(Route { session, id }).filter(|&link| self.may_be_introduced(link, introducer));
+        let free = self.link_at(Route { session, id }).filter(|&link| self.gives_way(link, introducer, false));
         if let Some(link) = free {
             self.set_busy(&[link], true);
-            self.introductions.expected.insert((introducer, number), Expected { introducer: session, link, node, key });
+            let expected = Expected { introducer: session, link, node, key };
+            if self.introductions.expected.insert((introducer, number), expected).is_some() {
+                return Err("two introductions of one number");
+            }
         }
         self.send(session, Introduce::Expecting { number, yes: free.is_some() });
         Ok(())
     }
 
-    /// Whether this link can take part in an introduction by this node. One of our own gives way to that of a smaller id, as long
-    /// as nobody has been sent away.
-    fn may_be_introduced(&mut self, link: LinkKey, introducer: NodeId) -> bool {
+    /// Whether this link can take part in an introduction by this node, which is `met` when it has got as far as [`Introduce::Meet`].
+    ///
+    /// Where the two introduce by the same link, just one of them goes on. Each knows what the other will do: who has sent the other
+    /// a `Meet` stays; and if both have or neither has, the smaller id.
+    fn gives_way(&mut self, link: LinkKey, introducer: NodeId, met: bool) -> bool {
         let Some(entry) = self.links.get(&link) else { return false };
         if !entry.busy {
             return true;
         }
         let own = self.introductions.own.iter().find(|(_, own)| own.from == link || own.to == link);
-        match own {
-            Some((&number, own)) if !own.met && introducer < self.config.id => {
-                let to = own.to;
-                self.give_up(number);
-                if let Some(route) = self.links.get(&to).map(|entry| entry.route) {
-                    self.send(route.session, Introduce::Forget { number });
-                }
-                true
+        let Some((&number, own)) = own else { return false };
+        let to = own.to;
+        let goes_on = match (own.met && own.from == link, met) {
+            (ours, theirs) if ours != theirs => ours,
+            // Of this one nobody knows over there, so it cannot be given up for something that might be.
+            _ if own.met && !met => true,
+            _ => self.config.id < introducer,
+        };
+        if !goes_on {
+            self.give_up(number);
+            if let Some(route) = self.links.get(&to).map(|entry| entry.route) {
+                self.send(route.session, Introduce::Forget { number });
             }
-            _ => false,
         }
+        !goes_on
     }
 
     fn expecting(&mut self, session: SessionKey, number: u64, yes: bool) -> Breach {
         let Some(own) = self.introductions.own.get_mut(&number) else { return Ok(()) };
         let (from, to) = (own.from, own.to);
-        own.met = yes;
         if self.links.get(&to).is_none_or(|entry| entry.route.session != session) {
             return Err("an answer to somebody else's introduction");
         }
+        own.met = yes;
         let (Some((node, key)), Some(from)) = (self.known(session), self.links.get(&from).map(|entry| entry.route)) else { return Ok(()) };
         if !yes {
             self.give_up(number);
@@ -179,6 +217,8 @@ impl Node {
     }
 
     fn forget(&mut self, session: SessionKey, number: u64) -> Breach {
+        let named = |introduce: &Introduce| matches!(introduce, Introduce::Expect { number: held, .. } if *held == number);
+        self.introductions.held.retain(|route, introduce| route.session != session || !named(introduce));
         let Some((introducer, _)) = self.known(session) else { return Ok(()) };
         if let Some(expected) = self.introductions.expected.remove(&(introducer, number)) {
             self.set_busy(&[expected.link], false);
@@ -189,13 +229,13 @@ impl Node {
 
     fn meet(&mut self, session: SessionKey, number: u64, id: LinkId, node: NodeId, key: Fingerprint, addresses: Vec<String>) -> Breach {
         let Some((introducer_id, _)) = self.known(session) else { return Ok(()) };
-        let free = self.link_at(Route { session, id }).filter(|&link| self.may_be_introduced(link, introducer_id));
+        let free = self.link_at(Route { session, id }).filter(|&link| self.gives_way(link, introducer_id, true));
         let Some(link) = free else {
             self.send(session, Introduce::Unreachable { number });
             return Ok(());
         };
         self.set_busy(&[link], true);
-        let dialling = Dialling { introducer: session, introducer_id, number, link };
+        let dialling = Dialling { introducer: session, introducer_id, number, link, node, key };
         match self.session_to(node, key) {
             Some(direct) => self.reached(dialling, direct),
             None => {
@@ -210,7 +250,8 @@ impl Node {
     /// What came of [`Action::Dial`]: a session that is up, or nothing.
     pub fn handle_dialled(&mut self, attempt: u64, session: Option<SessionKey>) {
         let Some(dialling) = self.introductions.dialling.remove(&attempt) else { return };
-        match session.filter(|session| self.known(*session).is_some()) {
+        // Somebody else may be at that address by now.
+        match session.filter(|session| self.known(*session) == Some((dialling.node, dialling.key))) {
             Some(direct) => self.reached(dialling, direct),
             None => self.cannot(dialling),
         }
@@ -225,7 +266,7 @@ impl Node {
     fn reached(&mut self, dialling: Dialling, direct: SessionKey) {
         let id = self.sessions.get_mut(&direct).and_then(|session| session.new_link());
         let (Some(id), true) = (id, self.links.contains_key(&dialling.link)) else { return self.cannot(dialling) };
-        let Dialling { introducer, introducer_id, number, link } = dialling;
+        let Dialling { introducer, introducer_id, number, link, .. } = dialling;
         let by = Route { session: direct, id };
         self.expect_at(link, by);
         self.introductions.attaching.insert((introducer_id, number), Attaching { introducer, number, link, by });
@@ -302,6 +343,7 @@ impl Node {
     /// A link that was about to move does not.
     fn stay(&mut self, Attaching { introducer, number, link, by }: Attaching) {
         self.unname_link(by);
+        self.route_gone(by);
         if let Some(entry) = self.links.get_mut(&link) {
             entry.next = None;
             entry.busy = false;
@@ -340,6 +382,7 @@ impl Node {
             self.introductions.expected.remove(&key);
             self.set_busy(&[link], false);
         }
+        self.introductions.held.retain(|route, _| route.session != session);
         self.introductions.dialling.retain(|_, it| it.introducer != session);
         self.introductions.attaching.retain(|_, it| it.introducer != session && it.by.session != session);
     }
@@ -354,6 +397,11 @@ impl Node {
         self.introductions.expected.retain(|_, it| it.link != link);
         self.introductions.dialling.retain(|_, it| it.link != link);
         self.introductions.attaching.retain(|_, it| it.link != link);
+    }
+
+    /// No link will come to this route.
+    pub(super) fn route_gone(&mut self, route: Route) {
+        self.introductions.held.remove(&route);
     }
 
     fn set_busy(&mut self, links: &[LinkKey], busy: bool) {

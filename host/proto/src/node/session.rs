@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use crate::frame::{Answer, Control, Hello};
+use crate::frame::{Answer, Control, End, Hello};
 use crate::id::{Fingerprint, LinkId, RequestId};
-use crate::link::LinkKey;
+use crate::link::{Command, LinkKey, Route};
 use crate::node::{MAX_LINKS, MAX_REQUESTS};
 
 #[derive(Debug)]
@@ -14,12 +14,11 @@ pub(super) struct Session {
     pub(super) dialled: bool,
     /// What the peer proved to have.
     pub(super) key: Fingerprint,
-    /// When the connection was there, and when the peer had greeted.
-    pub(super) since: Duration,
-    pub(super) up_at: Duration,
     /// The links by their name here.
     pub(super) links: HashMap<LinkId, LinkKey>,
-    peer: Option<Hello>,
+    greeting: Option<Hello>,
+    /// Whether both have greeted, and the one who dialled keeps this session.
+    up: bool,
     time_out: Duration,
     /// When a pong came last.
     heard: Duration,
@@ -36,6 +35,15 @@ pub(super) struct Session {
     /// The peer may bring names in another order than it made them, so those below the newest that are not yet known are kept.
     newest_taken: Option<u64>,
     skipped: HashSet<LinkId>,
+    /// What was said of links before they were named: names come with messages, by streams of their own.
+    early: HashMap<LinkId, Early>,
+}
+
+/// How a link ended that is not known yet.
+#[derive(Debug, Default)]
+struct Early {
+    finish: Option<End>,
+    gone: Option<End>,
 }
 
 impl Session {
@@ -43,14 +51,12 @@ impl Session {
         Self {
             dialled,
             key,
-            since: now,
-            up_at: now,
             links: HashMap::new(),
-            peer: None,
+            greeting: None,
+            up: false,
             time_out,
             heard: now,
-            // Until the greeting the time-out alone counts.
-            next_ping: now + time_out,
+            next_ping: now,
             pings: 0,
             next_request: 0,
             waiting: HashSet::new(),
@@ -60,22 +66,40 @@ impl Session {
             next_link: 0,
             newest_taken: None,
             skipped: HashSet::new(),
+            early: HashMap::new(),
         }
     }
 
-    pub(super) fn up(&mut self, now: Duration, hello: Hello, time_out: Duration) {
-        self.peer = Some(hello);
-        self.up_at = now;
+    pub(super) fn greeted(&mut self, now: Duration, hello: Hello) {
+        self.greeting = Some(hello);
         self.heard = now;
-        self.next_ping = now + time_out / 4;
     }
 
+    /// The peer has been heard now, and may be spoken to.
+    pub(super) fn begin(&mut self) {
+        self.up = true;
+        self.next_ping = self.heard + self.time_out / 4;
+    }
+
+    /// What the peer said first, if it did.
+    pub(super) fn greeting(&self) -> Option<&Hello> {
+        self.greeting.as_ref()
+    }
+
+    /// Who is there, if the session is up.
     pub(super) fn peer(&self) -> Option<&Hello> {
-        self.peer.as_ref()
+        self.greeting.as_ref().filter(|_| self.up)
+    }
+
+    /// Whether this side dialled and has yet to decide whether it needs the session.
+    pub(super) fn is_undecided(&self) -> bool {
+        self.dialled && self.greeting.is_some() && !self.up
     }
 
     pub(super) fn timeout(&self) -> Duration {
-        self.next_ping.min(self.heard + self.time_out)
+        let lost = self.heard + self.time_out;
+        // Until the session is up the time-out alone counts: a ping would say that it is.
+        if self.up { self.next_ping.min(lost) } else { lost }
     }
 
     /// The ping that is due; none if the peer has been silent for too long.
@@ -84,8 +108,18 @@ impl Session {
             return None;
         }
         self.next_ping = now + self.time_out / 4;
+        Some(self.ping())
+    }
+
+    pub(super) fn ping(&mut self) -> Control {
         self.pings += 1;
-        Some(Control::Ping(self.pings))
+        Control::Ping(self.pings)
+    }
+
+    /// The first frame of who dialled: it keeps the session.
+    pub(super) fn kept(&mut self, now: Duration) {
+        self.heard = now;
+        self.begin();
     }
 
     pub(super) fn pong(&mut self, now: Duration, number: u64) {
@@ -151,11 +185,11 @@ impl Session {
         if self.links.len() >= MAX_LINKS {
             return Err("too many links");
         }
-        let first = self.newest_taken.map_or(id.0 % 2, |newest| newest + 2);
+        let first = self.first_to_come(id);
         if id.0 < first {
             return if self.skipped.remove(&id) { Ok(()) } else { Err("a link that was named before") };
         }
-        if (id.0 - first) / 2 > (MAX_LINKS - self.skipped.len().min(MAX_LINKS)) as u64 {
+        if !self.is_near(id) {
             return Err("a link named too far ahead");
         }
         self.skipped.extend((first..id.0).step_by(2).map(LinkId));
@@ -163,9 +197,36 @@ impl Session {
         Ok(())
     }
 
+    /// The lowest name that the peer has not passed over.
+    fn first_to_come(&self, id: LinkId) -> u64 {
+        self.newest_taken.map_or(id.0 % 2, |newest| newest + 2)
+    }
+
+    /// Whether so many links might be named in between.
+    fn is_near(&self, id: LinkId) -> bool {
+        (id.0 - self.first_to_come(id)) / 2 <= MAX_LINKS.saturating_sub(self.skipped.len()) as u64
+    }
+
     /// Whether this link is still to be named: by the peer, for our own are known from the start.
     pub(super) fn is_to_come(&self, id: LinkId) -> bool {
         let theirs = (id.0 % 2 == 0) != self.dialled;
-        theirs && (self.newest_taken.is_none_or(|newest| id.0 > newest) || self.skipped.contains(&id))
+        theirs && (self.skipped.contains(&id) || (id.0 >= self.first_to_come(id) && self.is_near(id)))
+    }
+
+    /// Keeps what was said of a link that is still to be named.
+    pub(super) fn came_early(&mut self, id: LinkId, command: Command) {
+        match command {
+            Command::Finish(_, end) => self.early.entry(id).or_default().finish = Some(end),
+            Command::Gone(_, end) => self.early.entry(id).or_default().gone = Some(end),
+            // Nobody allows more on a link that has not been named.
+            _ => {}
+        }
+    }
+
+    /// What was said of this link before.
+    pub(super) fn early(&mut self, route: Route) -> impl Iterator<Item = Command> + use<> {
+        let Early { finish, gone } = self.early.remove(&route.id).unwrap_or_default();
+        let finish = finish.map(|end| Command::Finish(route, end));
+        gone.map(|end| Command::Gone(route, end)).into_iter().chain(finish)
     }
 }

@@ -11,7 +11,7 @@ use placehost_proto::{Control, Fingerprint, LinkId, LinkKey, Node, NodeId, Place
 use crate::bridge::Bridge;
 use crate::ledger::{Ledger, Name};
 use crate::mailbox::{Channel, Held};
-use crate::wire::{CONTROL, Life, Wanted, What, Wire};
+use crate::wire::{CONTROL, Life, What, Wire};
 
 /// How long a peer may be silent, in microseconds.
 pub(crate) const TIMEOUT: u64 = 1_000_000;
@@ -51,7 +51,7 @@ pub(crate) struct Session {
     pub(crate) connection: usize,
     pub(crate) side: usize,
     pub(crate) peer: Option<NodeId>,
-    wanted: Option<Wanted>,
+    wanted: Option<u64>,
     control: Decoder,
     pub(crate) streams: BTreeMap<u64, Inbound>,
     /// Until when it has to be given up.
@@ -129,7 +129,7 @@ impl Host {
     pub(crate) fn handle(&mut self, world: &mut World, what: What) {
         match what {
             What::Connected { connection, side, wanted } => self.connected(world, connection, side, wanted),
-            What::NotDialled(wanted) => self.node.handle_dialled(wanted.attempt, None),
+            What::NotDialled(wanted) => self.node.handle_dialled(wanted, None),
             What::Arrives { connection, side, stream, bytes } => self.arrives(world, connection, side, stream, &bytes),
             What::Breaks { connection, side } => {
                 if let Some(key) = self.session_on(connection, side) {
@@ -157,25 +157,17 @@ impl Host {
         self.sessions.iter().find(|(_, session)| session.connection == connection && session.side == side).map(|(key, _)| *key)
     }
 
-    fn connected(&mut self, world: &mut World, connection: usize, side: usize, wanted: Option<Wanted>) {
+    fn connected(&mut self, world: &mut World, connection: usize, side: usize, wanted: Option<u64>) {
         if !world.wire.hears(connection, side) {
             if let Some(wanted) = wanted {
-                self.node.handle_dialled(wanted.attempt, None);
+                self.node.handle_dialled(wanted, None);
             }
             return;
         }
         self.next_session += 1;
         let key = SessionKey(self.next_session);
         let other = world.wire.connections[connection].sides[1 - side];
-        let session = Session {
-            connection,
-            side,
-            peer: None,
-            wanted,
-            control: Decoder::default(),
-            streams: BTreeMap::new(),
-            due: None,
-        };
+        let session = Session { connection, side, peer: None, wanted, control: Decoder::default(), streams: BTreeMap::new(), due: None };
         self.sessions.insert(key, session);
         self.node.handle_connected(now(world), key, side == 0, key_of(other.slot));
     }
@@ -237,9 +229,9 @@ impl Host {
                         self.serve_soon(world, key);
                     }
                 }
-                Action::Dial { attempt, node, key, addresses } => {
+                Action::Dial { attempt, addresses, .. } => {
                     let slot = addresses.first().and_then(|address| address.parse().ok()).expect("an address");
-                    world.wire.dial(self.at, slot, Some(Wanted { attempt, node, key }));
+                    world.wire.dial(self.at, slot, Some(attempt));
                 }
             }
         }
@@ -251,13 +243,13 @@ impl Host {
                 let Some(session) = self.sessions.get_mut(&key) else { return };
                 session.peer = Some(hello.node);
                 if let Some(wanted) = session.wanted.take() {
-                    self.node.handle_dialled(wanted.attempt, Some(key));
+                    self.node.handle_dialled(wanted, Some(key));
                 }
             }
             Event::Duplicate(other) => {
                 assert!(self.sessions.get(&other).is_some_and(|other| other.peer.is_some()), "the other session is up");
                 if let Some(wanted) = self.sessions.get_mut(&key).and_then(|session| session.wanted.take()) {
-                    self.node.handle_dialled(wanted.attempt, Some(other));
+                    self.node.handle_dialled(wanted, Some(other));
                 }
             }
             Event::Down(why) => self.down(world, key, &why),
@@ -291,7 +283,7 @@ impl Host {
         }
         world.wire.hang_up(session.connection, session.side);
         if let Some(wanted) = session.wanted {
-            self.node.handle_dialled(wanted.attempt, None);
+            self.node.handle_dialled(wanted, None);
         }
         self.waiting.retain(|(session, _), _| *session != key);
         self.standing.retain(|(session, _)| *session != key);

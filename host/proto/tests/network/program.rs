@@ -12,13 +12,13 @@ const ROOM: usize = 8;
 
 impl Host {
     pub(crate) fn program_acts(&mut self, world: &mut World) {
-        self.acts = false;
+        // Whoever is busy acts again anyway.
+        self.acts = world.mode == Mode::Busy;
         match world.mode {
             Mode::Busy => {
                 for _ in 0..1 + world.wire.rng.below(4) {
                     self.act(world);
                 }
-                self.acts = true;
                 let within = world.wire.slowest;
                 world.wire.soon(within, self.at, What::Acts);
             }

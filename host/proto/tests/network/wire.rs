@@ -6,7 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
-use placehost_proto::{Fingerprint, LinkKey, NodeId};
+use placehost_proto::LinkKey;
 
 use crate::rng::Rng;
 
@@ -20,21 +20,26 @@ pub(crate) struct Life {
     pub(crate) life: u64,
 }
 
-/// Whom an introduction wants to be connected to.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Wanted {
-    pub(crate) attempt: u64,
-    pub(crate) node: NodeId,
-    pub(crate) key: Fingerprint,
-}
-
 /// What happens to one life of a node.
 #[derive(Debug)]
 pub(crate) enum What {
-    Connected { connection: usize, side: usize, wanted: Option<Wanted> },
-    NotDialled(Wanted),
-    Arrives { connection: usize, side: usize, stream: u64, bytes: Vec<u8> },
-    Breaks { connection: usize, side: usize },
+    /// With the attempt of the node's that it is for.
+    Connected {
+        connection: usize,
+        side: usize,
+        wanted: Option<u64>,
+    },
+    NotDialled(u64),
+    Arrives {
+        connection: usize,
+        side: usize,
+        stream: u64,
+        bytes: Vec<u8>,
+    },
+    Breaks {
+        connection: usize,
+        side: usize,
+    },
     /// The node wanted to be called at this time.
     Wakes(u64),
     Serves(LinkKey),
@@ -100,16 +105,7 @@ pub(crate) struct Wire {
 
 impl Wire {
     pub(crate) fn new(rng: Rng, slowest: u64) -> Self {
-        Self {
-            now: 0,
-            rng,
-            slowest,
-            connections: Vec::new(),
-            lives: Vec::new(),
-            deaf: Vec::new(),
-            queue: BinaryHeap::new(),
-            count: 0,
-        }
+        Self { now: 0, rng, slowest, connections: Vec::new(), lives: Vec::new(), deaf: Vec::new(), queue: BinaryHeap::new(), count: 0 }
     }
 
     /// What happens next, if before `until`; time goes on to it.
@@ -140,7 +136,7 @@ impl Wire {
     }
 
     /// Dials whoever is at this place of the network.
-    pub(crate) fn dial(&mut self, from: Life, slot: usize, wanted: Option<Wanted>) {
+    pub(crate) fn dial(&mut self, from: Life, slot: usize, wanted: Option<u64>) {
         let there = self.lives[slot].filter(|_| !self.deaf[slot] && slot != from.slot).map(|life| Life { slot, life });
         let Some(to) = there else {
             if let Some(wanted) = wanted {

@@ -1,75 +1,48 @@
 //! The command line of `run`, checked: nothing starts before all of it makes sense.
 
 use std::env;
-use std::path::Path;
 
-use placehost::{DEFAULT_MEMORY, Dir, Grants, Host, HostBuilder, Limits, Message, PlaceConfig, machine};
+use placehost::{Grants, HostBuilder, Message, PlaceConfig};
 
+use super::Args;
+use super::at;
 use super::input::message;
-use super::{Args, Preempt};
+use super::progress::Progress;
 use crate::cli::error::CliError;
 use crate::cli::exit_code::ExitCode;
 use crate::cli::host::Cache;
 use crate::cli::parse::Variable;
+
 /// What is to be built and started.
 pub(super) struct Plan {
     pub(super) builder: HostBuilder,
     pub(super) cache: Cache,
     pub(super) config: PlaceConfig,
     pub(super) sends: Vec<Message>,
+    pub(super) progress: Progress,
 }
 
 impl Plan {
     /// Checks all that can be checked beforehand.
     pub(super) fn new(args: &Args) -> Result<Self, CliError> {
-        if args.deadline.is_some() && args.preempt == Preempt::Off {
-            return Err(CliError::new(ExitCode::USAGE, "a deadline needs preemption: a place that computes could not be interrupted")
-                .hint("leave `--preempt off` or `--deadline` away"));
-        }
-        let cache = if args.no_cache { Cache::None } else { Cache::find() };
-        Ok(Self { builder: builder(args)?, cache, config: config(args)?, sends: sends(&args.send)? })
-    }
-}
-
-fn builder(args: &Args) -> Result<HostBuilder, CliError> {
-    let mut builder = Host::builder().preempt(args.preempt == Preempt::On).fuel(args.fuel.is_some());
-    if let Some(places) = args.max_places {
-        warn_of_many(places);
-        builder = builder.max_places(places);
-    }
-    for folder in &args.modules {
-        check_dir("--modules", folder)?;
-        builder = builder.module_dir(folder);
-    }
-    Ok(builder)
-}
-
-/// Says beforehand that the machine will refuse: what it then says is not about places.
-fn warn_of_many(places: u32) {
-    let room = machine::Limits::read().places();
-    if places > room {
-        let maps = machine::maps_for(places);
-        tracing::warn!("this machine has room for about {room} places; for {places}: sudo sysctl -w vm.max_map_count={maps}");
+        let progress = Progress::default();
+        let (builder, config, sends) = (args.allowance.builder()?, config(args)?, sends(&args.send)?);
+        let builder = builder.network(at::network(args.at.as_ref(), &args.network, &progress)?);
+        Ok(Self { builder, cache: args.allowance.cache(), config, sends, progress })
     }
 }
 
 fn config(args: &Args) -> Result<PlaceConfig, CliError> {
-    args.dir.iter().try_for_each(|Dir { host, .. }| check_dir("--dir", host))?;
+    // The directories of another machine are its own.
+    if args.at.is_none() {
+        args.allowance.check_dirs()?;
+    }
     let env = variables(&args.env, |name| env::var(name).ok())?;
     let mut config = PlaceConfig::default();
     config.args = args.args.clone();
-    config.limits = Limits { memory: args.memory.unwrap_or(DEFAULT_MEMORY), deadline: args.deadline, fuel: args.fuel };
-    config.grants = Grants { dirs: args.dir.clone(), env, network: args.net, nodes: args.allow_nodes };
+    config.limits = args.allowance.limits();
+    config.grants = Grants { dirs: args.allowance.dir.clone(), env, network: args.allowance.net, nodes: args.allowance.allow_nodes };
     Ok(config)
-}
-
-fn check_dir(option: &str, path: &Path) -> Result<(), CliError> {
-    let cannot = |message| CliError::new(ExitCode::CANNOT, message);
-    match path.metadata() {
-        Ok(about) if about.is_dir() => Ok(()),
-        Ok(_) => Err(cannot(format!("`{}` of {option} is not a directory", path.display()))),
-        Err(error) => Err(cannot(format!("cannot use the directory `{}` of {option}", path.display())).because(&error)),
-    }
 }
 
 /// The variables to grant. Of several with one name the last one counts.

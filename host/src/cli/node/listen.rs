@@ -1,0 +1,102 @@
+//! Who a node is, and where it listens.
+
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use placehost::net::address::DEFAULT_PORT;
+use placehost::net::authority::AuthorityError;
+use placehost::net::certificate::Name;
+use placehost::net::identity::Identity;
+use placehost::net::join::{JoinError, join};
+use placehost::net::membership::Membership;
+use placehost::net::token::Token;
+use placehost::{Host, NetworkConfig, NodeError, Policy};
+
+use super::Serve;
+use crate::cli::error::CliError;
+use crate::cli::exit_code::ExitCode;
+use crate::cli::{cluster, terminal};
+
+/// Who the node is: of its cluster, which it joins first if it shall.
+pub(super) async fn identity(args: &Serve) -> Result<Identity, CliError> {
+    if let Some(token) = &args.join {
+        let folder = cluster::folder()?;
+        if !is_member(&folder, token)? {
+            let name = args.name.clone().unwrap_or_else(Name::of_this_machine);
+            return join(token, &name, &folder).await.map_err(|error| explain_join(&error));
+        }
+        tracing::info!("the token is not needed: this machine is in its cluster already");
+    }
+    args.network.identity()
+}
+
+/// Whether this machine is in the cluster of the token. That makes a command with a token one that can be repeated.
+fn is_member(folder: &Path, token: &Token) -> Result<bool, CliError> {
+    match Membership::read(folder) {
+        Ok(found) if found.authority.fingerprint() == token.authority() => Ok(true),
+        Ok(_) => Err(explain_join(&JoinError::Taken(folder.to_owned()))),
+        Err(AuthorityError::Missing { .. }) => Ok(false),
+        Err(error) => Err(cluster::explain(&error)),
+    }
+}
+
+fn explain_join(error: &JoinError) -> CliError {
+    let cannot = CliError::new(ExitCode::FAILED, error.to_string());
+    let cannot = std::error::Error::source(error).into_iter().fold(cannot, CliError::because);
+    let cannot = match error {
+        JoinError::Unreachable { tried } => tried.iter().fold(cannot, CliError::cause),
+        _ => cannot,
+    };
+    error.hint().into_iter().fold(cannot, CliError::hint)
+}
+
+/// Whose members it believes, for people.
+pub(super) fn trusted(identity: &Identity) -> String {
+    let authority = identity.roots().first().expect("whoever has a certificate believes somebody");
+    format!("`{}` ({})", authority.name(), authority.fingerprint().short())
+}
+
+pub(super) fn config(args: &Serve, identity: Identity, policy: Policy, modules: Option<PathBuf>) -> NetworkConfig {
+    let mut config = NetworkConfig::new(Arc::new(identity));
+    let port = if args.bootstrap { args.listen_port } else { DEFAULT_PORT };
+    config.listen = Some(args.listen.unwrap_or_else(|| everywhere(port)));
+    config.advertise.clone_from(&args.advertise);
+    config.timeout = args.network.timeout;
+    config.policy = policy;
+    config.modules = modules;
+    config
+}
+
+/// All addresses of this machine: those of IPv4 too where there is IPv6.
+fn everywhere(port: u16) -> SocketAddr {
+    match UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)) {
+        Ok(_) => (Ipv6Addr::UNSPECIFIED, port).into(),
+        Err(_) => (Ipv4Addr::UNSPECIFIED, port).into(),
+    }
+}
+
+/// Lets others connect; returns where they are told that they can.
+pub(super) async fn listen(host: &Host) -> Result<Vec<String>, CliError> {
+    host.listen().await.map_err(|error| {
+        let cannot = CliError::new(ExitCode::FAILED, error.to_string());
+        let cannot = std::error::Error::source(&error).into_iter().fold(cannot, CliError::because);
+        match &error {
+            NodeError::Listen { source, .. } => cannot.hint(match source.kind() {
+                ErrorKind::AddrInUse => "another program has that UDP port, perhaps another node; `--listen ADDRESS:PORT` names another",
+                ErrorKind::AddrNotAvailable => "`ip address` shows the addresses of this machine",
+                ErrorKind::PermissionDenied => "ports below 1024 are not every user's; `--listen ADDRESS:PORT` names another",
+                _ => "`--listen ADDRESS:PORT` names another address",
+            }),
+            _ => cannot,
+        }
+    })
+}
+
+/// Says that the node is there.
+pub(super) fn say(host: &Host, trusted: &str) {
+    let node = host.this_node();
+    let address = host.local_address().map(|address| address.to_string()).unwrap_or_default();
+    terminal::say(&format_args!("Node `{}` ({}) listens on {address} for the cluster {trusted}", node.name(), node.id()));
+}

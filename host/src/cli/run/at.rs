@@ -1,0 +1,73 @@
+//! Where a place runs that is not to run here: on a node that listens, or on one that is launched for it.
+
+use std::env;
+use std::path::Path;
+
+use placehost::{Channel, CreateOptions, Host, Module, NetworkConfig, Node, Output, Place, PlaceConfig, SpawnError, SpawnOptions};
+use tokio::runtime::Handle;
+
+use super::progress::Progress;
+use crate::cli::error::CliError;
+use crate::cli::exit_code::ExitCode;
+use crate::cli::explain;
+use crate::cli::network::Options;
+use crate::cli::parse::{Machine, Target};
+
+/// The network of a run. Who we are is read now if a node is to be told, and else when a place wants it.
+pub(super) fn network(at: Option<&Target>, options: &Options, progress: &Progress) -> Result<NetworkConfig, CliError> {
+    let mut config = match at {
+        Some(Target::Node(_)) => options.member().map_err(|error| error.with_code(ExitCode::CANNOT))?,
+        Some(Target::Ssh(_)) | None => options.anybody(),
+    };
+    config.on_shipping = progress.listener();
+    Ok(config)
+}
+
+/// The node, connected or launched.
+pub(super) async fn reach(host: &Host, at: &Target, stdout: Output, workers: &Handle) -> Result<Node, CliError> {
+    let (host, target) = (host.clone(), at.clone());
+    // On the workers, because the node that is launched hangs on tasks and pipes of whoever launches it.
+    let reaching = workers.spawn(async move {
+        match target {
+            Target::Node(address) => host.connect(&address.to_string()).await,
+            Target::Ssh(machine) => host.create(&machine.host, launch(&machine), stdout, Output::new(std::io::stderr())).await,
+        }
+    });
+    let node = reaching.await.expect("reaching a node does not panic, and nobody cancels it");
+    let node = node.map_err(|error| explain::node(ExitCode::CANNOT, at, &error))?;
+    tracing::info!("the place runs on the node `{}` ({}) at {}", node.name(), node.id(), node.address().unwrap_or_default());
+    Ok(node)
+}
+
+fn launch(machine: &Machine) -> CreateOptions {
+    let command = |name| env::var(name).ok().filter(|command| !command.is_empty());
+    let mut options = CreateOptions::default();
+    options.user.clone_from(&machine.user);
+    options.listen_port = machine.port;
+    options.ssh_path = command("PLACEHOST_SSH");
+    options.placehost_path = command("PLACEHOST_REMOTE");
+    options
+}
+
+/// Starts the place there.
+pub(super) async fn spawn(
+    host: &Host,
+    (at, node): (&Target, &Node),
+    (path, module): (&Path, &Module),
+    start: &str,
+    config: PlaceConfig,
+) -> Result<(Place, Channel), CliError> {
+    let kebab = start.replace('_', "-");
+    if !module.starts().any(|name| name == kebab) {
+        // Here that can be said better, and the module need not travel for it.
+        let bad = module.other_exports().find(|(name, _)| *name == kebab).map(|(_, why)| why.to_owned());
+        let has = module.starts().map(str::to_owned).collect();
+        let error = match bad {
+            Some(why) => SpawnError::BadStart { start: kebab, why },
+            None => SpawnError::NoStart { start: kebab, has },
+        };
+        return Err(explain::spawn(path, module, &error));
+    }
+    let spawned = host.spawn_at(node, module, start, config, SpawnOptions::default()).await;
+    spawned.map_err(|error| explain::spawn_at(at, path, &error))
+}
