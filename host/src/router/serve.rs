@@ -96,7 +96,7 @@ impl Asked {
                 false => (stdout, stderr),
             };
             let config = self.router.config.policy.config(&spawn, stdout, stderr)?;
-            let owner = Arc::clone(if detached { &self.host.top } else { &self.guest.owner });
+            let owner = Arc::clone(if detached { &self.host.detached } else { &self.guest.owner });
             let Spawn { start, name, .. } = *spawn;
             let request = Request { module, start, config, owner, name, channel: Some(channel) };
             // The end for the peer is already with its link.
