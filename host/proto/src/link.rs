@@ -100,6 +100,7 @@ struct Incoming {
     abandoned: Option<End>,
     /// Received by this route and not yet granted again.
     owed: u64,
+    overdrawn: bool,
 }
 
 impl Link {
@@ -107,7 +108,7 @@ impl Link {
     pub fn new(route: Route) -> Self {
         Self {
             out: Outgoing { route, credit: WINDOW as i64, ended: false },
-            inward: Incoming { route, ended: None, abandoned: None, owed: 0 },
+            inward: Incoming { route, ended: None, abandoned: None, owed: 0, overdrawn: false },
             next: None,
             next_ended: None,
             done: false,
@@ -151,7 +152,15 @@ impl Link {
 
     /// A message of this weight was received.
     pub fn received(&mut self, weight: u64) {
-        self.inward.owed += weight;
+        // Who sends in batches may begin the last one just before nothing is left.
+        self.inward.overdrawn |= self.inward.owed >= 2 * WINDOW;
+        self.inward.owed = self.inward.owed.saturating_add(weight);
+    }
+
+    /// Whether the other side has sent much more than it was allowed, which only one that breaks the protocol does. What it sends is
+    /// kept until it is read, so its session has to end.
+    pub fn is_overdrawn(&self) -> bool {
+        self.inward.overdrawn
     }
 
     /// Of what was received this much waits to be read: allows the rest again, once it is worth a frame.
