@@ -315,7 +315,11 @@ impl Node {
                 Event::Exited { request, reason, printed }
             }
             Control::Kill(request) => Event::Kill(request),
-            Control::Unwatch(request) => Event::Unwatch(request),
+            Control::Unwatch(request) => {
+                // What ends later is told nevertheless, as it may have been told already; but it counts no more.
+                session.served(request);
+                Event::Unwatch(request)
+            }
             Control::Want(digest) => Event::Wanted(digest),
             Control::CannotShip(digest, why) => Event::NotShipped(digest, why),
             Control::Revoked(list) => Event::Revoked(list),
@@ -399,7 +403,7 @@ impl Node {
 
     /// Asks; the answer comes as [`Event::Answered`], unless the session ends before.
     pub fn ask(&mut self, key: SessionKey, ask: Ask) -> Option<RequestId> {
-        let request = self.sessions.get_mut(&key)?.ask();
+        let request = self.sessions.get_mut(&key)?.ask(&ask);
         self.actions.push_back(Action::Send(key, Control::Ask(request, ask)));
         Some(request)
     }
