@@ -102,7 +102,8 @@ pub(crate) struct Router {
 struct Guest {
     /// Of the places that it started here.
     owner: Arc<Owner>,
-    places: Mutex<HashMap<RequestId, Place>>,
+    /// By the request that each answers; nothing while a place is being started.
+    places: Mutex<HashMap<RequestId, Option<Place>>>,
     /// The modules that it may want.
     offers: Offers,
     /// What it is to tell the end of.
@@ -274,7 +275,8 @@ impl Handler for Router {
         match event {
             Event::Asked(request, ask) => serve::ask(self, hub, session, &guest, request, ask),
             Event::Kill(request) => {
-                if let Some(place) = lock(&guest.places).get(&request) {
+                // One that is not there yet is killed when it is, for it is missed then.
+                if let Some(Some(place)) = lock(&guest.places).remove(&request) {
                     place.kill_soon();
                 }
             }
