@@ -32,8 +32,8 @@ use crate::net::identity::Identity;
 use crate::net::session::{Incoming, Session};
 use crate::node::{CreateOptions, Network, Node, NodeError, PeerInfo};
 use crate::place::{Owner, Place};
-use peer::{Standing, There};
 pub use launch::Ready;
+use peer::{Standing, There};
 pub use policy::{Allowed, Policy};
 use shipping::{Offers, Shipments};
 pub use shipping::{OnShipping, Shipping};
@@ -262,7 +262,8 @@ impl Network for Router {
 impl Handler for Router {
     fn up(&self, session: &Arc<Session>) {
         let account = Arc::clone(session.account());
-        let guest = Guest { owner: Owner::new(account), places: Mutex::default(), offers: Offers::default(), standing: Standing::default() };
+        let guest =
+            Guest { owner: Owner::new(account), places: Mutex::default(), offers: Offers::default(), standing: Standing::default() };
         self.guests().insert(session.key(), Arc::new(guest));
         let Some(hub) = self.hub.get() else { return };
         for list in hub.endpoint().identity().revocations().lists() {
@@ -374,4 +375,3 @@ fn chain(error: &dyn std::error::Error) -> String {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
