@@ -318,7 +318,16 @@ async fn control(hub: Hub, session: Arc<Session>, out: mpsc::UnboundedReceiver<O
 
 async fn write_control(session: Arc<Session>, mut stream: SendStream, mut out: mpsc::UnboundedReceiver<Out>) {
     let mut bytes = Vec::new();
-    while let Some(first) = out.recv().await {
+    let lost = session.connection.clone();
+    let mut lost = std::pin::pin!(lost.closed());
+    loop {
+        // The session itself can always send, so its queue never ends.
+        let first = tokio::select! {
+            biased;
+            first = out.recv() => first,
+            _ = &mut lost => return,
+        };
+        let Some(first) = first else { return };
         let mut next = Some(first);
         let mut last = None;
         while let Some(item) = next {
