@@ -11,6 +11,7 @@ mod blob;
 mod bridge;
 mod circles;
 mod feed;
+mod inflow;
 mod mailbox;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ pub use account::{Account, OverBudget};
 pub use blob::Blob;
 pub(crate) use bridge::{Bridge, BridgeKey};
 pub(crate) use feed::Feed;
+pub(crate) use inflow::Inflow;
 use mailbox::{Conduit, Mailbox, Source};
 pub(crate) use waiters::{Ticket, Waiters};
 

@@ -95,7 +95,7 @@ pub(crate) struct Router {
     /// Whoever serves a request holds a receiver.
     serving: watch::Sender<()>,
     /// Itself, for the tasks that it sets going.
-    this: Weak<Router>,
+    this: Weak<Self>,
 }
 
 /// What belongs to the node at the other side of a session.
@@ -285,7 +285,7 @@ impl Handler for Router {
             Event::Unwatch(_) => {}
             Event::Wanted(digest) => shipping::ship(hub, session, &guest, digest, self.config.on_shipping.clone()),
             Event::NotShipped(digest, why) => self.shipments.failed(session.key(), digest, &why),
-            Event::Exited { request, reason, printed } => peer::exited(hub, session, &guest, request, reason, printed),
+            Event::Exited { request, reason, before } => peer::exited(hub, session, &guest, request, reason, before),
             Event::Revoked(list) => revoked(hub, list),
             // The session itself deals with these.
             Event::Up(_) | Event::Duplicate(_) | Event::Down(_) | Event::Answered(..) => {}

@@ -82,8 +82,8 @@ pub enum Control {
         request: RequestId,
         /// How.
         reason: Exit,
-        /// Whether there was a [`Head::Output`] stream: what is on it comes before.
-        printed: bool,
+        /// What is to arrive before it is told.
+        before: Before,
     },
     /// Nothing was or will be sent on this link by the sender.
     Finish(LinkId, End),
@@ -231,6 +231,15 @@ pub enum Exit {
     NodeLost,
 }
 
+/// What comes by other streams before the end of a place is told, so that it is told last, as on one node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Before {
+    /// Output: there is a [`Head::Output`] stream.
+    pub output: bool,
+    /// The end of what it put on its channel, for its end has gone with it.
+    pub channel: bool,
+}
+
 /// How a direction of a link ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum End {
@@ -332,8 +341,8 @@ pub struct PlaceRow {
     pub received: u64,
     /// Messages it has put.
     pub sent: u64,
-    /// Messages that wait in the channel that it was started with; known of named places.
-    pub mailbox: Option<u64>,
+    /// Messages that wait in the channel that it was started with.
+    pub mailbox: u64,
 }
 
 /// A node in a list.

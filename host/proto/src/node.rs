@@ -31,7 +31,7 @@ mod tests;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use crate::frame::{Answer, Ask, Control, End, Exit, Goodbye, Hello, VERSIONS};
+use crate::frame::{Answer, Ask, Before, Control, End, Exit, Goodbye, Hello, VERSIONS};
 use crate::id::{Digest, Fingerprint, LinkId, NodeId, RequestId};
 use crate::link::{Command, LinkKey, Route, SessionKey};
 use introduction::Introductions;
@@ -65,7 +65,6 @@ pub struct Config {
 
 /// What the owner of a node is to do, in this order.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "they are few, and consumed at once")]
 pub enum Action {
     /// Send the greeting on the control stream of this session.
     Greet(SessionKey, Hello),
@@ -107,14 +106,14 @@ pub enum Event {
     Wanted(Digest),
     /// The peer cannot ship a module that was wanted.
     NotShipped(Digest, String),
-    /// What this request of ours started or watches has ended, once the output that `printed` promises has come.
+    /// What this request of ours started or watches has ended, once what is to come before has come.
     Exited {
         /// The request.
         request: RequestId,
         /// How.
         reason: Exit,
-        /// Whether there is output.
-        printed: bool,
+        /// What that is.
+        before: Before,
     },
     /// The peer ends the place that this request of its started.
     Kill(RequestId),
@@ -312,9 +311,9 @@ impl Node {
                 session.answered(request, &answer)?;
                 Event::Answered(request, answer)
             }
-            Control::Exited { request, reason, printed } => {
+            Control::Exited { request, reason, before } => {
                 session.exited(request)?;
-                Event::Exited { request, reason, printed }
+                Event::Exited { request, reason, before }
             }
             Control::Kill(request) => Event::Kill(request),
             Control::Unwatch(request) => {
@@ -325,9 +324,9 @@ impl Node {
             Control::Want(digest) => Event::Wanted(digest),
             Control::CannotShip(digest, why) => Event::NotShipped(digest, why),
             Control::Revoked(list) => Event::Revoked(list),
-            Control::Finish(id, end) => return self.to_link(key, id, |route| Command::Finish(route, end)),
-            Control::Gone(id, end) => return self.to_link(key, id, |route| Command::Gone(route, end)),
-            Control::Credit(id, bytes) => return self.to_link(key, id, |route| Command::Credit(route, bytes)),
+            Control::Finish(id, end) => return self.tell_link(key, id, |route| Command::Finish(route, end)),
+            Control::Gone(id, end) => return self.tell_link(key, id, |route| Command::Gone(route, end)),
+            Control::Credit(id, bytes) => return self.tell_link(key, id, |route| Command::Credit(route, bytes)),
             Control::Introduce(introduce) => return self.introduced(key, introduce),
             Control::Ping(number) => {
                 self.actions.push_back(Action::Send(key, Control::Pong(number)));
@@ -345,7 +344,7 @@ impl Node {
 
     /// A link that is not there any more may still be spoken of: it ended while that was under way. One that is not there yet is
     /// told when it is.
-    fn to_link(&mut self, key: SessionKey, id: LinkId, command: impl FnOnce(Route) -> Command) -> Result<(), &'static str> {
+    fn tell_link(&mut self, key: SessionKey, id: LinkId, command: impl FnOnce(Route) -> Command) -> Result<(), &'static str> {
         let Some(session) = self.sessions.get_mut(&key) else { return Ok(()) };
         let command = command(Route { session: key, id });
         match session.links.get(&id) {
@@ -420,10 +419,10 @@ impl Node {
     }
 
     /// What a peer's request started or watches has ended.
-    pub fn exited(&mut self, key: SessionKey, request: RequestId, reason: Exit, printed: bool) {
+    pub fn exited(&mut self, key: SessionKey, request: RequestId, reason: Exit, before: Before) {
         let Some(session) = self.sessions.get_mut(&key) else { return };
         session.served(request);
-        self.actions.push_back(Action::Send(key, Control::Exited { request, reason, printed }));
+        self.actions.push_back(Action::Send(key, Control::Exited { request, reason, before }));
     }
 
     /// Sends a frame that needs no answer.

@@ -34,11 +34,6 @@ impl Feed {
         self.mailbox().push(&mut Some(message.into()))
     }
 
-    /// How many messages wait to be read where it puts them.
-    pub(crate) fn pending(&self) -> usize {
-        self.mailbox().len()
-    }
-
     fn mailbox(&self) -> &Mailbox {
         &self.conduit[self.into]
     }

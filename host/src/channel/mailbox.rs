@@ -36,7 +36,7 @@ pub(super) struct Queue {
     bounds: Bounds,
     readers: Waiters,
     writers: Waiters,
-    /// Woken only when nobody will read any more.
+    /// Woken only when nobody will read any more, or put.
     observers: Waiters,
     /// Nobody will put any more.
     ended: Option<Ending>,
@@ -258,6 +258,21 @@ impl Mailbox {
         }
     }
 
+    /// Whether nobody will put any more.
+    pub(super) fn has_ended(&self) -> bool {
+        self.lock().ended.is_some()
+    }
+
+    /// Ready when nobody will put any more, or read.
+    pub(super) fn poll_settled(&self, cx: &mut Context<'_>, ticket: &mut Ticket) -> Poll<()> {
+        let mut queue = self.lock();
+        if queue.ended.or(queue.abandoned).is_some() {
+            return Poll::Ready(());
+        }
+        queue.observers.enter(ticket, cx);
+        Poll::Pending
+    }
+
     pub(super) fn forget_observer(&self, ticket: &mut Ticket) {
         self.lock().observers.leave(ticket);
     }
@@ -396,6 +411,7 @@ impl Queue {
         self.ended.get_or_insert(ending);
         let mut wake = self.readers.drain();
         wake.append(&mut self.writers.drain());
+        wake.append(&mut self.observers.drain());
         wake
     }
 

@@ -101,7 +101,7 @@ impl fmt::Display for Table<'_> {
                 memory(place.memory),
                 place.got.to_string(),
                 place.put.to_string(),
-                place.pending.map(|pending| pending.to_string()).unwrap_or_default(),
+                place.pending.to_string(),
             ]
         };
         terminal::table(f, heading, self.places.iter().map(row))

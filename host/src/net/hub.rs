@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use placehost_proto::frame::{Answer, Ask, Exit, Goodbye};
+use placehost_proto::frame::{Answer, Ask, Before, Exit, Goodbye};
 use placehost_proto::node::{Action, Config, Event};
 use placehost_proto::{Control, Fingerprint, Hello, LinkId, LinkKey, Node, NodeId, RequestId, Route, SessionKey};
 use tokio::runtime::Handle;
@@ -382,8 +382,8 @@ impl Hub {
     }
 
     /// What a request of the peer's started or watches has ended.
-    pub(crate) fn exited(&self, session: SessionKey, request: RequestId, reason: Exit, printed: bool) {
-        self.act(|node, _| node.exited(session, request, reason, printed));
+    pub(crate) fn exited(&self, session: SessionKey, request: RequestId, reason: Exit, before: Before) {
+        self.act(|node, _| node.exited(session, request, reason, before));
     }
 
     /// Ends a session.

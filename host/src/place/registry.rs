@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::stats::{Activity, Stats};
 use super::{Life, Owner, Place, SpawnError};
-use crate::channel::{Bounds, Channel, Feed, Message, OverBudget, PutError};
+use crate::channel::{Bounds, Channel, Feed, Inflow, Message, OverBudget, PutError};
 use crate::engine::Module;
 use crate::id::{NodeId, PlaceId};
 
@@ -40,8 +40,8 @@ pub struct PlaceInfo {
     pub put: u64,
     /// How many messages it has got.
     pub got: u64,
-    /// How many messages, or clients, wait to be read on the channel that it was started with. Known of named places only.
-    pub pending: Option<usize>,
+    /// How many messages, or clients, wait to be read on the channel that it was started with.
+    pub pending: usize,
 }
 
 /// Why nobody was found by a name or an id, or could not be reached.
@@ -107,6 +107,8 @@ pub(super) struct Entry {
     pub(super) module: Module,
     pub(super) since: Instant,
     pub(super) bounds: Bounds,
+    /// What it reads on the channel that it was started with.
+    pub(super) inflow: Inflow,
     pub(super) name: Option<Name>,
 }
 
@@ -210,7 +212,7 @@ impl Entry {
             memory: self.stats.memory(),
             put,
             got,
-            pending: self.name.as_ref().map(|name| name.feed.pending()),
+            pending: self.inflow.pending(),
         }
     }
 }

@@ -144,7 +144,7 @@ pub(crate) fn spawn(host: &Arc<Shared>, request: Request) -> Result<(Place, Chan
     let stats = Arc::new(Stats::default());
     let name = known_as.map(|name| Name::new(name, &ours)).transpose()?;
     let parts = (Arc::clone(&life), Arc::clone(&own), Arc::clone(&stats));
-    let entry = Entry { life: Arc::clone(&life), owner: own, stats, module: module.clone(), since, bounds, name };
+    let entry = Entry { life: Arc::clone(&life), owner: own, stats, module: module.clone(), since, bounds, inflow: theirs.inflow(), name };
     let state = State::new(Arc::clone(host), parts, module, config).map_err(SpawnError::Setup)?;
 
     host.registry.add(entry)?;

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Weak};
 
 use async_trait::async_trait;
-use placehost_proto::frame::{Answer, Ask, Exit, PeerRow, PlaceRow, Refusal, Spawn, SpawnGrants};
+use placehost_proto::frame::{Answer, Ask, Before, Exit, PeerRow, PlaceRow, Refusal, Spawn, SpawnGrants};
 use placehost_proto::{Control, RequestId};
 use tokio::sync::mpsc;
 
 use super::{Guest, lock, rows};
-use crate::channel::{Bounds, Channel};
+use crate::channel::{Bounds, Channel, Inflow};
 use crate::config::PlaceConfig;
 use crate::host::Shared;
 use crate::id::{NodeId, PlaceId};
@@ -31,8 +31,8 @@ impl There {
         Self { host, hub, session, guest }
     }
 
-    /// Asks, and waits for the answers; none where the session ended before.
-    async fn ask(&self, ask: Ask, expect: impl FnOnce(RequestId)) -> Option<(RequestId, mpsc::UnboundedReceiver<Answer>)> {
+    /// Asks, and returns where the answers come; nothing where the session has ended.
+    fn ask(&self, ask: Ask, expect: impl FnOnce(RequestId)) -> Option<(RequestId, mpsc::UnboundedReceiver<Answer>)> {
         let (sender, answers) = mpsc::unbounded_channel();
         let mut asked = None;
         self.hub.ask(self.session.key(), ask, |request| {
@@ -45,7 +45,7 @@ impl There {
 
     /// Asks what has one answer.
     async fn one(&self, ask: Ask) -> Option<Answer> {
-        let (_, mut answers) = self.ask(ask, |_| {}).await?;
+        let (_, mut answers) = self.ask(ask, |_| {})?;
         answers.recv().await
     }
 }
@@ -68,6 +68,7 @@ impl Peer for There {
     async fn spawn(&self, order: Order) -> Result<(Place, Channel), SpawnError> {
         let Order { module, start, config, name, detached, owner, explicit_grants } = order;
         let (here, there) = Channel::pair_on(config.bounds, &owner.account)?;
+        let inflow = here.inflow();
         let link = self.hub.send_end(self.session.key(), there).ok_or(SpawnError::NodeLost)?;
         let (stdout, stderr) = (config.stdout.clone(), config.stderr.clone());
         let size = module.size();
@@ -99,9 +100,9 @@ impl Peer for There {
         // The place may end before its start is heard of here, so what it says is expected from the beginning.
         let expect = |request| {
             self.session.outputs.expect(request, stdout, stderr);
-            self.guest.standing.expect(request);
+            self.guest.standing.expect(request, Some(inflow));
         };
-        let Some((request, mut answers)) = self.ask(Ask::Spawn(Box::new(spawn)), expect).await else {
+        let Some((request, mut answers)) = self.ask(Ask::Spawn(Box::new(spawn)), expect) else {
             return Err(SpawnError::NodeLost);
         };
         let mut abandon = Abandon { there: self, request, armed: true };
@@ -144,8 +145,8 @@ impl Peer for There {
     }
 
     async fn monitor(&self, place: PlaceId) -> Result<Place, LookupError> {
-        let expect = |request| self.guest.standing.expect(request);
-        let Some((request, mut answers)) = self.ask(Ask::Watch(place), expect).await else { return Err(LookupError::NodeLost) };
+        let expect = |request| self.guest.standing.expect(request, None);
+        let Some((request, mut answers)) = self.ask(Ask::Watch(place), expect) else { return Err(LookupError::NodeLost) };
         match answers.recv().await {
             Some(Answer::Started(id)) => {
                 let (watched, teller) = Place::elsewhere(id, "", Box::new(|| {}));
@@ -195,7 +196,7 @@ impl Peer for There {
 
 impl There {
     async fn listing(&self, ask: Ask) -> Result<(Vec<PlaceRow>, Vec<PeerRow>), NodeError> {
-        let (_, mut answers) = self.ask(ask, |_| {}).await.ok_or(NodeError::Lost)?;
+        let (_, mut answers) = self.ask(ask, |_| {}).ok_or(NodeError::Lost)?;
         let (mut all_places, mut all_peers) = (Vec::new(), Vec::new());
         loop {
             match answers.recv().await {
@@ -240,10 +241,16 @@ fn forget_when_ended(host: &Arc<Shared>, place: &Place, owner: Arc<Owner>) {
 }
 
 /// What a request of ours started or watches has ended: told once its output has appeared.
-pub(super) fn exited(hub: &Hub, session: &Arc<Session>, guest: &Arc<Guest>, request: RequestId, reason: Exit, printed: bool) {
+pub(super) fn exited(hub: &Hub, session: &Arc<Session>, guest: &Arc<Guest>, request: RequestId, reason: Exit, before: Before) {
     let (session, guest) = (Arc::clone(session), Arc::clone(guest));
     hub.runtime().spawn(async move {
-        session.outputs.finish(request, printed).await;
+        session.outputs.finish(request, before.output).await;
+        if before.channel
+            && let Some(inflow) = guest.standing.inflow(request)
+        {
+            // It ends, at the latest, with the session.
+            inflow.ended().await;
+        }
         guest.standing.ended(request, reason_of(reason));
     });
 }
@@ -251,7 +258,13 @@ pub(super) fn exited(hub: &Hub, session: &Arc<Session>, guest: &Arc<Guest>, requ
 /// The requests that started or watch something, and who is to be told of its end. What is still here when the session ends is
 /// lost with it.
 #[derive(Default)]
-pub(super) struct Standing(Mutex<HashMap<RequestId, Tell>>);
+pub(super) struct Standing(Mutex<HashMap<RequestId, Stands>>);
+
+struct Stands {
+    tell: Tell,
+    /// What the place puts on its channel, on its way to who started it.
+    inflow: Option<Inflow>,
+}
 
 enum Tell {
     /// Asked for.
@@ -262,22 +275,26 @@ enum Tell {
 }
 
 impl Standing {
-    fn expect(&self, request: RequestId) {
-        lock(&self.0).insert(request, Tell::Expected);
+    fn expect(&self, request: RequestId, inflow: Option<Inflow>) {
+        lock(&self.0).insert(request, Stands { tell: Tell::Expected, inflow });
     }
 
     fn forget(&self, request: RequestId) {
         lock(&self.0).remove(&request);
     }
 
+    fn inflow(&self, request: RequestId) -> Option<Inflow> {
+        lock(&self.0).get(&request)?.inflow.clone()
+    }
+
     fn tell_by(&self, request: RequestId, teller: Teller) {
         let mut map = lock(&self.0);
         match map.remove(&request) {
-            Some(Tell::Ended(reason)) => {
+            Some(Stands { tell: Tell::Ended(reason), .. }) => {
                 drop(map);
                 teller.tell(reason);
             }
-            Some(_) => drop(map.insert(request, Tell::Teller(teller))),
+            Some(Stands { inflow, .. }) => drop(map.insert(request, Stands { tell: Tell::Teller(teller), inflow })),
             // The session is over: dropping the teller tells so, with no lock held.
             None => drop(map),
         }
@@ -286,11 +303,11 @@ impl Standing {
     fn ended(&self, request: RequestId, reason: ExitReason) {
         let mut map = lock(&self.0);
         match map.remove(&request) {
-            Some(Tell::Teller(teller)) => {
+            Some(Stands { tell: Tell::Teller(teller), .. }) => {
                 drop(map);
                 teller.tell(reason);
             }
-            Some(Tell::Expected) => drop(map.insert(request, Tell::Ended(reason))),
+            Some(Stands { tell: Tell::Expected, inflow }) => drop(map.insert(request, Stands { tell: Tell::Ended(reason), inflow })),
             _ => {}
         }
     }

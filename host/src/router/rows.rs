@@ -18,7 +18,7 @@ pub(super) fn place_row(info: PlaceInfo) -> PlaceRow {
         memory: info.memory,
         received: info.got,
         sent: info.put,
-        mailbox: info.pending.map(|pending| pending as u64),
+        mailbox: info.pending as u64,
     }
 }
 
@@ -33,7 +33,7 @@ pub(super) fn place_info(row: PlaceRow) -> PlaceInfo {
         memory: row.memory,
         put: row.sent,
         got: row.received,
-        pending: row.mailbox.map(|mailbox| usize::try_from(mailbox).unwrap_or(usize::MAX)),
+        pending: usize::try_from(row.mailbox).unwrap_or(usize::MAX),
     }
 }
 

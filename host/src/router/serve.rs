@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use placehost_proto::RequestId;
-use placehost_proto::frame::{Answer, Ask, PlaceRow, Refusal, Spawn};
+use placehost_proto::frame::{Answer, Ask, Before, PlaceRow, Refusal, Spawn};
 
 use tokio::sync::watch;
 
@@ -89,6 +89,8 @@ impl Asked {
 
     async fn spawn(self, spawn: Box<Spawn>, channel: (Channel, Channel)) {
         let (stdout, stderr, printer) = output::printer(&self.hub, &self.session, self.request);
+        // What the bridge reads is what the place puts.
+        let inflow = channel.0.inflow();
         let detached = spawn.detached;
         let started = async {
             let module = self.admit(&spawn).await?;
@@ -126,9 +128,9 @@ impl Asked {
             _ = self.session.lost() => return,
         };
         lock(&self.guest.places).remove(&self.request);
-        let printed = printer.has_printed();
+        let before = Before { output: printer.has_printed(), channel: inflow.has_ended() };
         drop(printer);
-        self.hub.exited(self.session.key(), self.request, exit_of(reason), printed);
+        self.hub.exited(self.session.key(), self.request, exit_of(reason), before);
     }
 
     /// The module, which may have to come first; or why the place is not started.
@@ -168,7 +170,7 @@ impl Asked {
         let runtime = self.hub.runtime().clone();
         runtime.spawn(async move {
             tokio::select! {
-                reason = place.wait() => self.hub.exited(self.session.key(), self.request, exit_of(reason), false),
+                reason = place.wait() => self.hub.exited(self.session.key(), self.request, exit_of(reason), Before::default()),
                 _ = self.session.lost() => {}
             }
         });

@@ -1,6 +1,6 @@
 //! Arbitrary frames of the control stream.
 
-use placehost_proto::frame::{Answer, Ask, End, Exit, Goodbye, Introduce, PeerRow, PlaceRow, Refusal, Spawn, SpawnGrants};
+use placehost_proto::frame::{Answer, Ask, Before, End, Exit, Goodbye, Introduce, PeerRow, PlaceRow, Refusal, Spawn, SpawnGrants};
 use placehost_proto::{Control, Digest, Fingerprint, LinkId, NodeId, PlaceId, RequestId};
 use proptest::collection::vec;
 use proptest::option;
@@ -156,7 +156,7 @@ pub(crate) fn control() -> impl Strategy<Value = Control> {
         1 => (digest(), text()).prop_map(|(digest, why)| Control::CannotShip(digest, why)),
         1 => request().prop_map(Control::Kill),
         1 => request().prop_map(Control::Unwatch),
-        1 => (request(), exit(), any::<bool>()).prop_map(|(request, reason, printed)| Control::Exited { request, reason, printed }),
+        1 => (request(), exit(), any::<(bool, bool)>()).prop_map(|(request, reason, (output, channel))| Control::Exited { request, reason, before: Before { output, channel } }),
         2 => (link(), end()).prop_map(|(link, end)| Control::Finish(link, end)),
         2 => (link(), end()).prop_map(|(link, end)| Control::Gone(link, end)),
         2 => (link(), any::<u64>()).prop_map(|(link, bytes)| Control::Credit(link, bytes)),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use placehost_proto::codec::{self, ControlFrame, Decoder};
-use placehost_proto::frame::{Answer, Ask, Exit, Goodbye, Head, Refusal};
+use placehost_proto::frame::{Answer, Ask, Before, Exit, Goodbye, Head, Refusal};
 use placehost_proto::node::{Action, Config, Event};
 use placehost_proto::{Control, Fingerprint, LinkId, LinkKey, Node, NodeId, PlaceId, RequestId, Route, SessionKey};
 
@@ -296,7 +296,7 @@ impl Host {
         self.places = left;
         let ended: Vec<Place> = ended;
         for (session, request) in ended.into_iter().flat_map(|place| place.told) {
-            self.node.exited(session, request, Exit::Returned, false);
+            self.node.exited(session, request, Exit::Returned, Before::default());
         }
     }
 
