@@ -5,6 +5,7 @@
 #
 #   scripts/bench.sh            all of it, about two minutes
 #   IDLE=100000 scripts/bench.sh   with 100,000 idle places (wants vm.max_map_count of 1048576)
+#   NODES=100 scripts/bench.sh     with the memory and the idle time of 100 nodes
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh
@@ -14,7 +15,15 @@ scripts/build-guests.sh
 guest=target/guests/wasm32-wasip2/release/examples
 results=$(mktemp)
 export PLACEHOST_CACHE=$PWD/target/bench-cache
-trap 'rm -f "$results"' EXIT
+# A cluster of this machine, and the nodes that are started, which end with the script.
+lab=$(mktemp -d)
+export PLACEHOST_HOME=$lab/home
+nodes=()
+clean_up() {
+    for node in ${nodes[@]+"${nodes[@]}"}; do kill "$node" 2>/dev/null || true; done
+    rm -rf "$results" "$lab"
+}
+trap clean_up EXIT
 
 measure() { target/release/placehost run "$@" | tee -a "$results"; }
 bench() { measure --dir /proc::/proc:ro "$guest/bench.wasm" "$@"; }
@@ -48,6 +57,57 @@ if [ "${IDLE:-0}" -gt 0 ]; then bench --max-places $((IDLE + 100)) idle -- "$IDL
 start_of_run run.cached 20
 start_of_run run.not_cached 3 --no-cache
 
+# Starts a node, and sets `address` to where it listens.
+start_node() {
+    local said=$lab/node.${#nodes[@]}
+    mkfifo "$said"
+    target/release/placehost node --listen 127.0.0.1:0 --allow-nodes "$@" 2>"$said" &
+    nodes+=($!)
+    # Node `NAME` (ID) listens on ADDRESS for …
+    exec {pipe}<"$said"
+    read -r -u "$pipe" -a words
+    address=${words[5]}
+}
+
+# The module with a custom section of noise, so that it has 1 MiB and no node knows it.
+pad() {
+    local size=$((1048576 - $(stat -c %s "$1") - 10)) body i
+    body=$((size + 4))
+    cat "$1"
+    printf '\0'
+    for i in 0 7 14 21; do printf "\\x$(printf %02x $((body >> i & 127 | 128)))"; done
+    printf "\\x$(printf %02x $((body >> 28)))"
+    printf '\x03pad'
+    head -c "$size" /dev/urandom
+}
+
+echo "# two nodes"
+cargo bench --quiet -p placehost --bench quinn | grep '^quinn\.' | tee -a "$results"
+target/release/placehost cluster init --name bench >/dev/null 2>&1
+start_node
+far=$address
+bench --allow-nodes far -- "$far"
+bench --allow-nodes far_channels -- "$far" 10000
+start_node --no-cache
+for _ in 1 2 3; do
+    pad "$guest/bench.wasm" >"$lab/padded.wasm"
+    measure --allow-nodes --no-cache "$lab/padded.wasm" far_first -- "$address"
+done
+printf '#!/bin/sh\nfor last; do :; done\nexec sh -c "exec $last"\n' >"$lab/ssh" && chmod +x "$lab/ssh"
+bench --allow-nodes launch -- "$lab/ssh" "$PWD/target/release/placehost"
+
+if [ "${NODES:-0}" -gt 0 ]; then
+    first=${#nodes[@]}
+    for ((i = 0; i < NODES; i++)); do start_node; done
+    ticks() { for node in "${nodes[@]:first}"; do awk '{ print $14 + $15 }' "/proc/$node/stat"; done | awk '{ sum += $1 } END { print sum }'; }
+    before=$(ticks)
+    sleep 5
+    after=$(ticks)
+    for node in "${nodes[@]:first}"; do awk '/^Pss:/ { print $2 }' "/proc/$node/smaps_rollup"; done |
+        awk '{ sum += $1 } END { printf "placehost.nodes.n%d.memory %.3f MiB\n", NR, sum / NR / 1024 }' | tee -a "$results"
+    awk -v n="$NODES" -v t="$((after - before))" 'BEGIN { printf "placehost.nodes.n%d.idle_cpu %.3f percent\n", n, t / 5 / n }' | tee -a "$results"
+fi
+
 if [ -n "${PEERS:-}" ]; then
     echo "# peers"
     rm -rf target/peers && mkdir -p target/peers/bin && cp -r "$PEERS/erlang" "$PEERS/proc" target/peers/ && chmod -R u+w target/peers
@@ -76,6 +136,10 @@ awk '
         per("one way, 64 KiB", "placehost.tput.65536B", "erlang.tput_copy.65536B", 1)
         per("one way, 1 MiB", "placehost.tput.1048576B", "limit.two_copies.1048576B", 1)
         per("memory of an idle place", "placehost.idle.n10000.memory", "erlang.idle.n10000.rss_per_place")
+        per("between nodes: round trip, 64 B", "placehost.far.ping.64B", "quinn.ping.64B")
+        per("between nodes: round trip, 64 KiB", "placehost.far.ping.65536B", "quinn.ping.65536B")
+        per("between nodes: one way, 64 KiB", "placehost.far.tput.65536B", "quinn.tput.65536B", 1)
+        per("between nodes: one way, 1 MiB", "placehost.far.tput.1048576B", "quinn.tput.1048576B", 1)
         per("start of a cached run", "placehost.run.cached", "limit.process.start")
     }
 ' "$results"

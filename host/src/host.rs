@@ -245,7 +245,17 @@ pub struct HostBuilder {
 impl Default for HostBuilder {
     fn default() -> Self {
         let (stdout, stderr) = (Output::new(std::io::stdout()), Output::new(std::io::stderr()));
-        Self { name: None, network: None, max_places: None, preempt: true, fuel: false, cache: None, module_dirs: Vec::new(), stdout, stderr }
+        Self {
+            name: None,
+            network: None,
+            max_places: None,
+            preempt: true,
+            fuel: false,
+            cache: None,
+            module_dirs: Vec::new(),
+            stdout,
+            stderr,
+        }
     }
 }
 

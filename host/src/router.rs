@@ -19,7 +19,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use placehost_proto::frame::Goodbye;
 use placehost_proto::node::{Config, Event};
-use placehost_proto::{Digest, RequestId, SessionKey};
+use placehost_proto::{Control, Digest, RequestId, SessionKey};
 use tokio::sync::{OnceCell, watch};
 
 use crate::config::Output;
@@ -40,6 +40,12 @@ pub use shipping::{OnShipping, Shipping};
 
 /// What the messages and blobs of one peer may take of the host's memory before they are read: 1 GiB.
 const SESSION_MEMORY: u64 = 1 << 30;
+
+/// How long a goodbye waits for what is being said.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// How often this machine's list of revoked certificates is looked at, beside every handshake.
+const LOOK_FOR_REVOCATIONS: Duration = Duration::from_secs(2);
 
 /// How a host is connected with others.
 #[derive(Clone)]
@@ -86,6 +92,8 @@ pub(crate) struct Router {
     guests: Mutex<HashMap<SessionKey, Arc<Guest>>>,
     shipments: Shipments,
     stopping: watch::Sender<bool>,
+    /// Whoever serves a request holds a receiver.
+    serving: watch::Sender<()>,
     /// Itself, for the tasks that it sets going.
     this: Weak<Router>,
 }
@@ -110,6 +118,7 @@ impl Router {
             hub: OnceCell::new(),
             guests: Mutex::default(),
             stopping: watch::Sender::new(false),
+            serving: watch::Sender::new(()),
             this: Weak::clone(this),
         })
     }
@@ -139,6 +148,7 @@ impl Router {
         let hub = Hub::new(endpoint, config, timing, SESSION_MEMORY, host.runtime.clone());
         let handler: Weak<dyn Handler> = Arc::downgrade(&this) as Weak<dyn Handler>;
         hub.start(handler);
+        host.runtime.spawn(watch_revocations(hub.clone(), Weak::clone(&self.this)));
         Ok(hub)
     }
 
@@ -241,6 +251,8 @@ impl Network for Router {
 
     async fn shut_down(&self) {
         if let Some(hub) = self.hub.get() {
+            // So that the ends of places are told before the goodbye, where they have ended.
+            let _ = tokio::time::timeout(LAST_WORDS, self.serving.closed()).await;
             hub.shut_down(Goodbye::Done).await;
         }
     }
@@ -253,7 +265,7 @@ impl Handler for Router {
         self.guests().insert(session.key(), Arc::new(guest));
         let Some(hub) = self.hub.get() else { return };
         for list in hub.endpoint().identity().revocations().lists() {
-            hub.tell(session.key(), placehost_proto::Control::Revoked(list));
+            hub.tell(session.key(), Control::Revoked(list));
         }
     }
 
@@ -271,7 +283,7 @@ impl Handler for Router {
             Event::Wanted(digest) => shipping::ship(hub, session, &guest, digest, self.config.on_shipping.clone()),
             Event::NotShipped(digest, why) => self.shipments.failed(session.key(), digest, &why),
             Event::Exited { request, reason, printed } => peer::exited(hub, session, &guest, request, reason, printed),
-            Event::Revoked(list) => self.revoked(hub, &list),
+            Event::Revoked(list) => revoked(hub, list),
             // The session itself deals with these.
             Event::Up(_) | Event::Duplicate(_) | Event::Down(_) | Event::Answered(..) => {}
         }
@@ -297,22 +309,37 @@ impl Handler for Router {
     }
 }
 
-impl Router {
-    /// A newer list of what is no longer believed: who is on it is sent away.
-    fn revoked(&self, hub: &Hub, list: &[u8]) {
-        match hub.endpoint().identity().revocations().accept(list) {
-            Ok(true) => {
-                for (session, ..) in hub.peers() {
-                    if session.connection().is_revoked() {
-                        hub.close(session.key(), Goodbye::Untrusted("its certificate has been revoked".into()));
-                    }
-                    hub.tell(session.key(), placehost_proto::Control::Revoked(list.to_vec()));
-                }
+/// Sends away whom the cluster no longer believes: at a list that a peer brings, and at a change of this machine's own.
+async fn watch_revocations(hub: Hub, router: Weak<Router>) {
+    let identity = Arc::clone(hub.endpoint().identity());
+    let mut changes = identity.revocations().watch();
+    while router.strong_count() > 0 {
+        let changed = tokio::time::timeout(LOOK_FOR_REVOCATIONS, changes.changed()).await.is_ok();
+        let revocations = Arc::clone(&identity);
+        let looked = tokio::task::spawn_blocking(move || revocations.revocations().refresh()).await;
+        if !changed || looked.is_err() {
+            continue;
+        }
+        for (session, ..) in hub.peers() {
+            if session.connection().is_revoked() {
+                hub.close(session.key(), Goodbye::Untrusted("its certificate has been revoked".into()));
             }
-            Ok(false) => {}
-            Err(error) => tracing::warn!("a list of revoked certificates is not believed: {error}"),
+            for list in identity.revocations().lists() {
+                hub.tell(session.key(), Control::Revoked(list));
+            }
         }
     }
+}
+
+/// Believes a list that a peer brought, if it is newer and signed.
+fn revoked(hub: &Hub, list: Vec<u8>) {
+    let identity = Arc::clone(hub.endpoint().identity());
+    // It may be written to the disk.
+    hub.runtime().spawn_blocking(move || {
+        if let Err(error) = identity.revocations().accept(&list) {
+            tracing::warn!("a list of revoked certificates is not believed: {error}");
+        }
+    });
 }
 
 impl Drop for Router {

@@ -95,11 +95,12 @@ struct Outgoing {
 #[derive(Debug)]
 struct Incoming {
     route: Route,
-    ended: bool,
+    ended: Option<End>,
     /// Nobody reads; what comes is dropped.
     abandoned: Option<End>,
     /// Received by this route and not yet granted again.
     owed: u64,
+    overdrawn: bool,
 }
 
 impl Link {
@@ -107,7 +108,7 @@ impl Link {
     pub fn new(route: Route) -> Self {
         Self {
             out: Outgoing { route, credit: WINDOW as i64, ended: false },
-            inward: Incoming { route, ended: false, abandoned: None, owed: 0 },
+            inward: Incoming { route, ended: None, abandoned: None, owed: 0, overdrawn: false },
             next: None,
             next_ended: None,
             done: false,
@@ -131,12 +132,12 @@ impl Link {
 
     /// Which route to read from, if any.
     pub fn reads(&self) -> Option<Route> {
-        (!self.inward.ended).then_some(self.inward.route)
+        self.inward.ended.is_none().then_some(self.inward.route)
     }
 
     /// Whether what is read is to be delivered; it is dropped otherwise.
     pub fn delivers(&self) -> bool {
-        self.inward.abandoned.is_none() && !self.inward.ended
+        self.inward.abandoned.is_none() && self.inward.ended.is_none()
     }
 
     /// How much was received that the sender has not been allowed again.
@@ -151,13 +152,21 @@ impl Link {
 
     /// A message of this weight was received.
     pub fn received(&mut self, weight: u64) {
-        self.inward.owed += weight;
+        // Who sends in batches may begin the last one just before nothing is left.
+        self.inward.overdrawn |= self.inward.owed >= 2 * WINDOW;
+        self.inward.owed = self.inward.owed.saturating_add(weight);
+    }
+
+    /// Whether the other side has sent much more than it was allowed, which only one that breaks the protocol does. What it sends is
+    /// kept until it is read, so its session has to end.
+    pub fn is_overdrawn(&self) -> bool {
+        self.inward.overdrawn
     }
 
     /// Of what was received this much waits to be read: allows the rest again, once it is worth a frame.
     pub fn drained(&mut self, waiting: u64, effects: &mut Vec<Effect>) {
         let owed = self.inward.owed.saturating_sub(waiting);
-        if owed >= WINDOW / 2 && !self.inward.ended {
+        if owed >= WINDOW / 2 && self.inward.ended.is_none() {
             self.inward.owed -= owed;
             effects.push(Effect::Grant(self.inward.route, owed));
         }
@@ -174,7 +183,7 @@ impl Link {
 
     /// Nobody reads the local end any more.
     pub fn local_abandoned(&mut self, end: End, effects: &mut Vec<Effect>) {
-        if self.inward.abandoned.is_some() || self.inward.ended {
+        if self.inward.abandoned.is_some() || self.inward.ended.is_some() {
             return;
         }
         self.inward.abandoned = Some(end);
@@ -188,7 +197,7 @@ impl Link {
 
     /// The last frame came on the stream that is being read.
     pub fn remote_ended(&mut self, end: End, effects: &mut Vec<Effect>) {
-        if self.inward.ended {
+        if self.inward.ended.is_some() {
             return;
         }
         match (end, self.next) {
@@ -202,8 +211,12 @@ impl Link {
             }
             // Where a node forwards, the two links that meet there end so, and pass it on.
             (end, _) => {
-                self.inward.ended = true;
+                self.inward.ended = Some(end);
                 effects.push(Effect::EndIn(end));
+                // It may be who forwards that has ended it. Then the other side sends by the next route, or will, and nobody reads.
+                if let Some(next) = self.next.filter(|next| *next != self.inward.route) {
+                    effects.push(Effect::TellGone(next, end));
+                }
             }
         }
         self.settle(effects);
@@ -260,14 +273,14 @@ impl Link {
         self.next = Some(route);
         self.next_ended = None;
         // What was told by the old route, the other side may not hear: it may have left there, or who forwards may have closed.
-        if let Some(end) = self.inward.abandoned {
+        if let Some(end) = self.inward.abandoned.or(self.inward.ended) {
             effects.push(Effect::TellGone(route, end));
         }
     }
 
     fn session_lost(&mut self, session: SessionKey, effects: &mut Vec<Effect>) {
         let out = !self.out.ended && self.out.route.session == session;
-        let inward = !self.inward.ended && self.inward.route.session == session;
+        let inward = self.inward.ended.is_none() && self.inward.route.session == session;
         // A route that is only expected may still be done without, until this side has begun to use it.
         let next = self.next.is_some_and(|next| next.session == session);
         if out || inward {
@@ -287,8 +300,8 @@ impl Link {
                 effects.push(Effect::EndOut(self.out.route, End::NodeLost));
             }
         }
-        if !self.inward.ended {
-            self.inward.ended = true;
+        if self.inward.ended.is_none() {
+            self.inward.ended = Some(End::NodeLost);
             effects.push(Effect::EndIn(End::NodeLost));
             if Some(self.inward.route.session) != session {
                 effects.push(Effect::TellGone(self.inward.route, End::NodeLost));
@@ -306,12 +319,12 @@ impl Link {
         }
         if let Some(next) = self.next
             && self.out.route == next
-            && (self.inward.ended || self.inward.route == next)
+            && (self.inward.ended.is_some() || self.inward.route == next)
         {
             self.next = None;
             effects.push(Effect::Moved(next));
         }
-        if self.out.ended && self.inward.ended {
+        if self.out.ended && self.inward.ended.is_some() {
             self.done = true;
             effects.push(Effect::Done);
         }

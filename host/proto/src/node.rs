@@ -173,11 +173,6 @@ impl Node {
         &self.config
     }
 
-    /// Others can reach it here.
-    pub fn set_addresses(&mut self, addresses: Vec<String>) {
-        self.config.addresses = addresses;
-    }
-
     /// The sessions that are up, and who is there.
     pub fn peers(&self) -> impl Iterator<Item = (SessionKey, &Hello)> {
         self.sessions.iter().filter_map(|(key, session)| session.peer().map(|hello| (*key, hello)))
@@ -320,7 +315,11 @@ impl Node {
                 Event::Exited { request, reason, printed }
             }
             Control::Kill(request) => Event::Kill(request),
-            Control::Unwatch(request) => Event::Unwatch(request),
+            Control::Unwatch(request) => {
+                // What ends later is told nevertheless, as it may have been told already; but it counts no more.
+                session.served(request);
+                Event::Unwatch(request)
+            }
             Control::Want(digest) => Event::Wanted(digest),
             Control::CannotShip(digest, why) => Event::NotShipped(digest, why),
             Control::Revoked(list) => Event::Revoked(list),
@@ -404,7 +403,7 @@ impl Node {
 
     /// Asks; the answer comes as [`Event::Answered`], unless the session ends before.
     pub fn ask(&mut self, key: SessionKey, ask: Ask) -> Option<RequestId> {
-        let request = self.sessions.get_mut(&key)?.ask();
+        let request = self.sessions.get_mut(&key)?.ask(&ask);
         self.actions.push_back(Action::Send(key, Control::Ask(request, ask)));
         Some(request)
     }

@@ -27,6 +27,17 @@ struct Books {
     prune_at: usize,
 }
 
+impl Books {
+    /// Adds channels, after looking whether many are gone.
+    fn remember(&mut self, conduits: impl IntoIterator<Item = Weak<Conduit>>) {
+        if self.conduits.len() >= self.prune_at {
+            self.conduits.retain(|conduit| conduit.strong_count() > 0);
+            self.prune_at = (self.conduits.len() * 2).max(64);
+        }
+        self.conduits.extend(conduits);
+    }
+}
+
 /// The account is used up.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("the blobs and unread messages of this place are over its memory limit of {limit} bytes")]
@@ -55,12 +66,7 @@ impl Account {
 
     /// Remembers a channel that is charged here.
     pub(super) fn add(&self, conduit: &Arc<Conduit>) {
-        let mut books = self.books();
-        if books.conduits.len() >= books.prune_at {
-            books.conduits.retain(|conduit| conduit.strong_count() > 0);
-            books.prune_at = (books.conduits.len() * 2).max(64);
-        }
-        books.conduits.push(Arc::downgrade(conduit));
+        self.books().remember([Arc::downgrade(conduit)]);
     }
 
     /// At the end of the place: gives back what nobody can reach, and leaves the rest to its parent.
@@ -78,7 +84,7 @@ impl Account {
             inherited.used += books.used;
             next = inherited.heir.clone();
             if next.is_none() {
-                inherited.conduits.extend(conduits.into_iter().filter(|conduit| conduit.strong_count() > 0));
+                inherited.remember(conduits.into_iter().filter(|conduit| conduit.strong_count() > 0));
                 return;
             }
         }

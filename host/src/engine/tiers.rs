@@ -19,7 +19,7 @@ pub(crate) struct Tier {
     pub(crate) engine: Engine,
     pub(crate) linker: Arc<Linker>,
     slots: Arc<Semaphore>,
-    _ticker: Option<Ticker>,
+    ticker: Option<Ticker>,
 }
 
 /// Which of the two.
@@ -59,12 +59,15 @@ impl Tier {
         let failed = |source| EngineError { places, source };
         let engine = super::new(config, places)?;
         let linker = Arc::new(Linker::new(&engine).map_err(failed)?);
-        let ticker = config.preempt.then(|| Ticker::start(&engine)).transpose().map_err(|error| failed(error.into()))?;
-        Ok(Self { engine, linker, slots: Arc::new(Semaphore::new(places as usize)), _ticker: ticker })
+        let slots = Arc::new(Semaphore::new(places as usize));
+        let start = || Ticker::start(&engine, &slots, places as usize);
+        let ticker = config.preempt.then(start).transpose().map_err(|error| failed(error.into()))?;
+        Ok(Self { engine, linker, slots, ticker })
     }
 
     fn room(&self, rank: Rank) -> Option<Room> {
         let permit = Arc::clone(&self.slots).try_acquire_owned().ok()?;
+        self.ticker.iter().for_each(Ticker::wake);
         Some(Room { rank, _permit: permit })
     }
 }

@@ -179,6 +179,8 @@ impl Asking {
                 return None;
             }
         };
+        // For the request of a joiner, or the control stream of a member.
+        connection.set_max_concurrent_bi_streams(VarInt::from_u32(1));
         if identity.peer(&connection)?.role == Role::Joiner {
             match join::serve_join(&connection, &identity).await {
                 Ok(joined) => tracing::info!("`{}` has joined the cluster, from {from}", joined.name),
@@ -186,7 +188,6 @@ impl Asking {
             }
             return None;
         }
-        connection.set_max_concurrent_bi_streams(VarInt::from_u32(1));
         Connection::new(connection, &identity)
     }
 }

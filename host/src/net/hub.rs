@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use placehost_proto::frame::{Answer, Ask, Exit, Goodbye};
-use placehost_proto::link::Command;
 use placehost_proto::node::{Action, Config, Event};
 use placehost_proto::{Control, Fingerprint, Hello, LinkId, LinkKey, Node, NodeId, RequestId, Route, SessionKey};
 use tokio::runtime::Handle;
@@ -23,7 +22,10 @@ use super::session::{Incoming, Session, State};
 use crate::channel::{Account, Bounds, Bridge, BridgeKey, Channel, Ending};
 
 /// What a link's mailbox holds before it counts as full: half of what makes a grant worth a frame, in bytes and in empty messages.
-const LINK_BOUNDS: Bounds = Bounds { messages: (placehost_proto::frame::WINDOW / placehost_proto::link::WEIGHT / 4) as usize, bytes: (placehost_proto::frame::WINDOW / 4) as usize };
+const LINK_BOUNDS: Bounds = Bounds {
+    messages: (placehost_proto::frame::WINDOW / placehost_proto::link::WEIGHT / 4) as usize,
+    bytes: (placehost_proto::frame::WINDOW / 4) as usize,
+};
 
 /// Whoever decides what sessions are for.
 pub(crate) trait Handler: Send + Sync + 'static {
@@ -181,7 +183,7 @@ impl Hub {
             let connection = self.0.endpoint.dial(address, self.0.timing.dial).await?;
             let session = self.adopt(connection, true);
             match session.settled().await {
-                State::Up(_) => return Ok(session),
+                State::Up => return Ok(session),
                 State::Duplicate(other) => {
                     if let Some(other) = self.session(other).filter(|other| other.is_up()) {
                         return Ok(other);
@@ -264,11 +266,6 @@ impl Hub {
         self.session(key)
     }
 
-    /// Where others are told that they can reach this node.
-    pub(crate) fn set_addresses(&self, addresses: Vec<String>) {
-        self.node().set_addresses(addresses);
-    }
-
     /// Asks; `expect` hears of the request before any answer can come.
     pub(crate) fn ask(&self, session: SessionKey, ask: Ask, expect: impl FnOnce(RequestId)) -> bool {
         self.act(|node, _| match node.ask(session, ask) {
@@ -282,13 +279,12 @@ impl Hub {
 
     /// Sends an end away: a link with a name of ours stands for it. If the session is over, so is the end.
     pub(crate) fn send_end(&self, session: SessionKey, end: Channel) -> Option<LinkId> {
-        let bridge = Bridge::new(end);
-        let Some((key, id)) = self.act(|node, _| node.open_link(session)) else {
-            bridge.refuse(Ending::NodeLost);
-            bridge.end(Ending::NodeLost);
+        let opened = self.act(|node, _| node.open_link(session).map(|(key, id)| (key, id, self.add_link(key))));
+        let Some((key, id, inputs)) = opened else {
+            lose(end);
             return None;
         };
-        self.run_link(key, Route { session, id }, bridge, None);
+        self.run_link(key, Route { session, id }, end, inputs);
         Some(id)
     }
 
@@ -298,21 +294,24 @@ impl Hub {
     /// The peer may not name it so. It has broken the protocol, and its session is over.
     pub(crate) fn take_end(&self, session: &Arc<Session>, id: LinkId, end: Channel) -> Result<(), ()> {
         let route = Route { session: session.key(), id };
-        // Under the node's lock, so that a stream is either parked before or finds the link.
         let accepted = self.act(|node, _| match node.accept_link(route.session, id) {
-            Ok(key) => Ok((key, session.unpark(id))),
+            Ok(key) => {
+                let inputs = self.add_link(key);
+                if let Some(stream) = session.unpark(id) {
+                    self.to_link(key, link::Input::Stream(route, stream));
+                }
+                Some((key, inputs))
+            }
             Err(breach) => {
                 node.handle_breach(route.session, breach.into());
-                Err(())
+                None
             }
         });
-        let bridge = Bridge::new(end);
-        let Ok((key, parked)) = accepted else {
-            bridge.refuse(Ending::NodeLost);
-            bridge.end(Ending::NodeLost);
+        let Some((key, inputs)) = accepted else {
+            lose(end);
             return Err(());
         };
-        self.run_link(key, route, bridge, parked);
+        self.run_link(key, route, end, inputs);
         Ok(())
     }
 
@@ -326,21 +325,23 @@ impl Hub {
         Ok(here)
     }
 
-    fn run_link(&self, key: LinkKey, route: Route, bridge: Bridge, parked: Option<Incoming>) {
+    /// A way to tell a link. To be made while the node is locked that has named it: whatever it says of the link from then on, and
+    /// each stream, finds it.
+    fn add_link(&self, key: LinkKey) -> mpsc::UnboundedReceiver<link::Input> {
         let (sender, inputs) = mpsc::unbounded_channel();
-        if let Some(stream) = parked {
-            let _ = sender.send(link::Input::Stream(route, stream));
-        }
         self.links().insert(key, sender);
+        inputs
+    }
+
+    fn run_link(&self, key: LinkKey, route: Route, end: Channel, inputs: mpsc::UnboundedReceiver<link::Input>) {
+        let bridge = Bridge::new(end);
         let mate = bridge.meet(BridgeKey(key.0));
         self.0.runtime.spawn(link::run(self.clone(), key, route, bridge, inputs));
         if let Some(BridgeKey(mate)) = mate {
             self.act(|node, _| node.links_met(LinkKey(mate), key));
         }
-        match self.session(route.session) {
-            Some(session) => session.allow_streams(self.node().links_of(route.session)),
-            // It ended before the link was there to be told.
-            None => self.to_link(key, link::Input::Command(Command::Lost(route.session))),
+        if let Some(session) = self.session(route.session) {
+            session.allow_streams(self.node().links_of(route.session));
         }
     }
 
@@ -395,11 +396,6 @@ impl Hub {
         self.act(|node, _| node.handle_breach(session, text.into()));
     }
 
-    /// How many links there are.
-    pub(crate) fn links_now(&self) -> usize {
-        self.links().len()
-    }
-
     /// Says goodbye to all, and waits a little until they have heard it.
     pub(crate) async fn shut_down(&self, why: Goodbye) {
         let sessions: Vec<_> = self.sessions().values().cloned().collect();
@@ -425,4 +421,11 @@ impl Hub {
     fn links(&self) -> MutexGuard<'_, HashMap<LinkKey, mpsc::UnboundedSender<link::Input>>> {
         self.0.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// An end whose session is over before it got there.
+fn lose(end: Channel) {
+    let bridge = Bridge::new(end);
+    bridge.refuse(Ending::NodeLost);
+    bridge.end(Ending::NodeLost);
 }

@@ -8,9 +8,9 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use placehost_proto::RequestId;
 use placehost_proto::codec::{self, Decoder, MAX_OUTPUT, OutputFrame};
 use placehost_proto::frame::Head;
-use placehost_proto::RequestId;
 use quinn::SendStream;
 use tokio::sync::{Notify, watch};
 

@@ -61,7 +61,7 @@ pub(crate) struct Session {
 pub(crate) enum State {
     /// The peer has not greeted.
     Greeting,
-    Up(Hello),
+    Up,
     /// There was one already.
     Duplicate(SessionKey),
     Down(Goodbye),
@@ -150,7 +150,7 @@ impl Session {
     }
 
     pub(crate) fn is_up(&self) -> bool {
-        matches!(*self.state.borrow(), State::Up(_))
+        matches!(*self.state.borrow(), State::Up)
     }
 
     /// How it turned out, once the peer has greeted or will not.
@@ -244,13 +244,13 @@ async fn handle_events(hub: Hub, session: Arc<Session>, mut events: mpsc::Unboun
     while let Some(event) = events.recv().await {
         match event {
             Event::Up(hello) => {
-                let _ = session.peer.set(hello.clone());
+                let _ = session.peer.set(hello);
                 session.allow_streams(0);
                 hub.runtime().spawn(accept_streams(hub.clone(), Arc::clone(&session)));
                 if let Some(handler) = hub.handler() {
                     handler.up(&session);
                 }
-                session.state.send_replace(State::Up(hello));
+                session.state.send_replace(State::Up);
             }
             Event::Duplicate(other) => {
                 session.state.send_replace(State::Duplicate(other));

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use placehost_proto::RequestId;
 use placehost_proto::frame::{Answer, Ask, PlaceRow, Refusal, Spawn};
 
+use tokio::sync::watch;
+
 use super::peer::exit_of;
 use super::policy::denied;
 use super::{Guest, Router, chain, lock, rows};
@@ -28,12 +30,15 @@ struct Asked {
     request: RequestId,
     host: Arc<Shared>,
     router: Arc<Router>,
+    /// The node says no goodbye before this is answered.
+    _serving: watch::Receiver<()>,
 }
 
 /// Answers, at once or by a task.
 pub(super) fn ask(router: &Router, hub: &Hub, session: &Arc<Session>, guest: &Arc<Guest>, request: RequestId, ask: Ask) {
     let (Some(host), Some(router)) = (router.host.upgrade(), router.this.upgrade()) else { return };
-    let asked = Asked { hub: hub.clone(), session: Arc::clone(session), guest: Arc::clone(guest), request, host, router };
+    let _serving = router.serving.subscribe();
+    let asked = Asked { _serving, hub: hub.clone(), session: Arc::clone(session), guest: Arc::clone(guest), request, host, router };
     let allowed = asked.router.config.policy.allowed;
     match ask {
         // Its link is taken now, before anything else can be said of it.
@@ -91,7 +96,7 @@ impl Asked {
                 false => (stdout, stderr),
             };
             let config = self.router.config.policy.config(&spawn, stdout, stderr)?;
-            let owner = Arc::clone(if detached { &self.host.top } else { &self.guest.owner });
+            let owner = Arc::clone(if detached { &self.host.detached } else { &self.guest.owner });
             let Spawn { start, name, .. } = *spawn;
             let request = Request { module, start, config, owner, name, channel: Some(channel) };
             // The end for the peer is already with its link.

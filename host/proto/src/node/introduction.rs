@@ -7,6 +7,12 @@ use crate::frame::{Control, Introduce};
 use crate::id::{Fingerprint, LinkId, NodeId};
 use crate::link::{Command, LinkKey, Route, SessionKey};
 
+/// The most nodes that are dialled at once because others introduce them.
+const MAX_ATTEMPTS: usize = 256;
+/// How many addresses of a node are tried, and how long they may be.
+const MAX_ADDRESSES: usize = 16;
+const MAX_ADDRESS: usize = 300;
+
 /// The part of a node in introductions: its own, and those of others.
 #[derive(Debug, Default)]
 pub(super) struct Introductions {
@@ -16,11 +22,9 @@ pub(super) struct Introductions {
     /// Who will ask for a link here, by the introducer and its number.
     expected: HashMap<(NodeId, u64), Expected>,
     /// Where this node is to go, by the attempt to dial.
-    dialling: HashMap<u64, Dialling>,
+    dialling: HashMap<u64, Attempt>,
     /// Where this node has asked, by the introducer and its number.
     attaching: HashMap<(NodeId, u64), Attaching>,
-    /// What came for links that are still to be named, or on their way to this route.
-    held: HashMap<Route, Introduce>,
 }
 
 /// An introduction by this node.
@@ -43,14 +47,21 @@ struct Expected {
     key: Fingerprint,
 }
 
+/// An attempt to dial, and everybody who waits for what comes of it.
+#[derive(Debug)]
+struct Attempt {
+    node: NodeId,
+    key: Fingerprint,
+    addresses: Vec<String>,
+    waiting: Vec<Dialling>,
+}
+
 #[derive(Debug)]
 struct Dialling {
     introducer: SessionKey,
     introducer_id: NodeId,
     number: u64,
     link: LinkKey,
-    node: NodeId,
-    key: Fingerprint,
 }
 
 #[derive(Debug)]
@@ -63,8 +74,9 @@ struct Attaching {
 
 impl Introductions {
     pub(super) fn is_empty(&self) -> bool {
-        let Self { own, expected, dialling, attaching, held, .. } = self;
-        own.is_empty() && expected.is_empty() && dialling.is_empty() && attaching.is_empty() && held.is_empty()
+        let Self { own, expected, dialling, attaching, .. } = self;
+        let dials = dialling.values().any(|attempt| !attempt.waiting.is_empty());
+        own.is_empty() && expected.is_empty() && attaching.is_empty() && !dials
     }
 
     fn number(&mut self) -> u64 {
@@ -123,9 +135,9 @@ impl Node {
 
     pub(super) fn introduced(&mut self, session: SessionKey, introduce: Introduce) -> Breach {
         if let Introduce::Expect { link, .. } | Introduce::Meet { link, .. } = introduce {
-            let route = Route { session, id: link };
-            if self.is_on_its_way(route) {
-                self.introductions.held.insert(route, introduce);
+            if self.is_on_its_way(Route { session, id: link })
+                && self.sessions.get_mut(&session).is_some_and(|session| session.hold(link, &introduce))
+            {
                 return Ok(());
             }
         }
@@ -151,7 +163,7 @@ impl Node {
 
     /// A link has come to this route.
     pub(super) fn link_came(&mut self, route: Route) {
-        if let Some(introduce) = self.introductions.held.remove(&route)
+        if let Some(introduce) = self.sessions.get_mut(&route.session).and_then(|session| session.release(route.id))
             && let Err(breach) = self.introduced(route.session, introduce)
         {
             self.handle_breach(route.session, breach.into());
@@ -217,8 +229,9 @@ impl Node {
     }
 
     fn forget(&mut self, session: SessionKey, number: u64) -> Breach {
-        let named = |introduce: &Introduce| matches!(introduce, Introduce::Expect { number: held, .. } if *held == number);
-        self.introductions.held.retain(|route, introduce| route.session != session || !named(introduce));
+        if let Some(session) = self.sessions.get_mut(&session) {
+            session.forget(number);
+        }
         let Some((introducer, _)) = self.known(session) else { return Ok(()) };
         if let Some(expected) = self.introductions.expected.remove(&(introducer, number)) {
             self.set_busy(&[expected.link], false);
@@ -235,25 +248,42 @@ impl Node {
             return Ok(());
         };
         self.set_busy(&[link], true);
-        let dialling = Dialling { introducer: session, introducer_id, number, link, node, key };
+        let dialling = Dialling { introducer: session, introducer_id, number, link };
         match self.session_to(node, key) {
             Some(direct) => self.reached(dialling, direct),
-            None => {
-                let attempt = self.introductions.number();
-                self.introductions.dialling.insert(attempt, dialling);
-                self.actions.push_back(Action::Dial { attempt, node, key, addresses });
-            }
+            None => self.dial(dialling, node, key, addresses),
         }
         Ok(())
     }
 
+    /// Dials, unless that is being done: many channels may be introduced at once.
+    fn dial(&mut self, dialling: Dialling, node: NodeId, key: Fingerprint, mut addresses: Vec<String>) {
+        addresses.retain(|address| address.len() <= MAX_ADDRESS);
+        addresses.truncate(MAX_ADDRESSES);
+        let attempts = &mut self.introductions.dialling;
+        let same = |attempt: &&mut Attempt| attempt.node == node && attempt.key == key && attempt.addresses == addresses;
+        if let Some(attempt) = attempts.values_mut().find(same) {
+            return attempt.waiting.push(dialling);
+        }
+        if attempts.len() >= MAX_ATTEMPTS {
+            return self.cannot(dialling);
+        }
+        let attempt = self.introductions.number();
+        let waiting = vec![dialling];
+        self.introductions.dialling.insert(attempt, Attempt { node, key, addresses: addresses.clone(), waiting });
+        self.actions.push_back(Action::Dial { attempt, node, key, addresses });
+    }
+
     /// What came of [`Action::Dial`]: a session that is up, or nothing.
     pub fn handle_dialled(&mut self, attempt: u64, session: Option<SessionKey>) {
-        let Some(dialling) = self.introductions.dialling.remove(&attempt) else { return };
+        let Some(Attempt { node, key, waiting, .. }) = self.introductions.dialling.remove(&attempt) else { return };
         // Somebody else may be at that address by now.
-        match session.filter(|session| self.known(*session) == Some((dialling.node, dialling.key))) {
-            Some(direct) => self.reached(dialling, direct),
-            None => self.cannot(dialling),
+        let direct = session.filter(|session| self.known(*session) == Some((node, key)));
+        for dialling in waiting {
+            match direct {
+                Some(direct) => self.reached(dialling, direct),
+                None => self.cannot(dialling),
+            }
         }
     }
 
@@ -266,7 +296,7 @@ impl Node {
     fn reached(&mut self, dialling: Dialling, direct: SessionKey) {
         let id = self.sessions.get_mut(&direct).and_then(|session| session.new_link());
         let (Some(id), true) = (id, self.links.contains_key(&dialling.link)) else { return self.cannot(dialling) };
-        let Dialling { introducer, introducer_id, number, link, .. } = dialling;
+        let Dialling { introducer, introducer_id, number, link } = dialling;
         let by = Route { session: direct, id };
         self.expect_at(link, by);
         self.introductions.attaching.insert((introducer_id, number), Attaching { introducer, number, link, by });
@@ -382,8 +412,7 @@ impl Node {
             self.introductions.expected.remove(&key);
             self.set_busy(&[link], false);
         }
-        self.introductions.held.retain(|route, _| route.session != session);
-        self.introductions.dialling.retain(|_, it| it.introducer != session);
+        self.introductions.dialling.values_mut().for_each(|it| it.waiting.retain(|it| it.introducer != session));
         self.introductions.attaching.retain(|_, it| it.introducer != session && it.by.session != session);
     }
 
@@ -392,13 +421,15 @@ impl Node {
     pub(super) fn link_gone(&mut self, link: LinkKey) {
         self.introductions.own.retain(|_, it| it.from != link && it.to != link);
         self.introductions.expected.retain(|_, it| it.link != link);
-        self.introductions.dialling.retain(|_, it| it.link != link);
+        self.introductions.dialling.values_mut().for_each(|it| it.waiting.retain(|it| it.link != link));
         self.introductions.attaching.retain(|_, it| it.link != link);
     }
 
     /// No link will come to this route.
     pub(super) fn route_gone(&mut self, route: Route) {
-        self.introductions.held.remove(&route);
+        if let Some(session) = self.sessions.get_mut(&route.session) {
+            session.release(route.id);
+        }
     }
 
     fn set_busy(&mut self, links: &[LinkKey], busy: bool) {

@@ -3,10 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use crate::frame::{Answer, Control, End, Hello};
+use crate::frame::{Answer, Ask, Control, End, Hello, Introduce};
 use crate::id::{Fingerprint, LinkId, RequestId};
 use crate::link::{Command, LinkKey, Route};
 use crate::node::{MAX_LINKS, MAX_REQUESTS};
+
+/// The most introductions that are kept until their link is there, by number and the size of each: others are refused.
+const MAX_HELD: usize = 1 << 14;
+const MAX_HELD_ADDRESSES: usize = 1 << 10;
 
 #[derive(Debug)]
 pub(super) struct Session {
@@ -25,8 +29,8 @@ pub(super) struct Session {
     next_ping: Duration,
     pings: u64,
     next_request: u64,
-    /// Our requests that have no answer yet, and those that started or watch something.
-    waiting: HashSet<RequestId>,
+    /// Our requests that have no answer yet, by what fits them, and those that started or watch something.
+    waiting: HashMap<RequestId, Fits>,
     standing: HashSet<RequestId>,
     /// The peer's requests that are not done with.
     serving: HashSet<RequestId>,
@@ -37,6 +41,16 @@ pub(super) struct Session {
     skipped: HashSet<LinkId>,
     /// What was said of links before they were named: names come with messages, by streams of their own.
     early: HashMap<LinkId, Early>,
+    /// Introductions by links that are still to be named, or that are still on their way to this session.
+    held: HashMap<LinkId, Introduce>,
+}
+
+/// Which answer fits a request, if it is not refused.
+#[derive(Clone, Copy, Debug)]
+enum Fits {
+    Started,
+    Listing,
+    Done,
 }
 
 /// How a link ended that is not known yet.
@@ -59,7 +73,7 @@ impl Session {
             next_ping: now,
             pings: 0,
             next_request: 0,
-            waiting: HashSet::new(),
+            waiting: HashMap::new(),
             standing: HashSet::new(),
             serving: HashSet::new(),
             newest_served: None,
@@ -67,6 +81,7 @@ impl Session {
             newest_taken: None,
             skipped: HashSet::new(),
             early: HashMap::new(),
+            held: HashMap::new(),
         }
     }
 
@@ -128,21 +143,25 @@ impl Session {
         }
     }
 
-    pub(super) fn ask(&mut self) -> RequestId {
+    pub(super) fn ask(&mut self, ask: &Ask) -> RequestId {
         let request = RequestId(self.next_request);
         self.next_request += 1;
-        self.waiting.insert(request);
+        let fits = match ask {
+            Ask::Spawn(_) | Ask::Watch(_) => Fits::Started,
+            Ask::List | Ask::Peers => Fits::Listing,
+            Ask::Lookup { .. } | Ask::KillPlace(_) | Ask::Stop => Fits::Done,
+        };
+        self.waiting.insert(request, fits);
         request
     }
 
     pub(super) fn answered(&mut self, request: RequestId, answer: &Answer) -> Result<(), &'static str> {
-        if !self.waiting.contains(&request) {
-            return Err("an answer to nothing that was asked");
-        }
-        match answer {
-            Answer::Listing { last: false, .. } => return Ok(()),
-            Answer::Started(_) => drop(self.standing.insert(request)),
-            _ => {}
+        let Some(fits) = self.waiting.get(&request) else { return Err("an answer to nothing that was asked") };
+        match (answer, fits) {
+            (Answer::Listing { last: false, .. }, Fits::Listing) => return Ok(()),
+            (Answer::Started(_), Fits::Started) => drop(self.standing.insert(request)),
+            (Answer::Listing { .. }, Fits::Listing) | (Answer::Done, Fits::Done) | (Answer::Refused(_), _) => {}
+            _ => return Err("an answer to something else"),
         }
         self.waiting.remove(&request);
         Ok(())
@@ -221,6 +240,29 @@ impl Session {
             // Nobody allows more on a link that has not been named.
             _ => {}
         }
+    }
+
+    /// Keeps an introduction until its link is there, if there is room.
+    pub(super) fn hold(&mut self, id: LinkId, introduce: &Introduce) -> bool {
+        let addresses: usize = match introduce {
+            Introduce::Meet { addresses, .. } => addresses.iter().map(String::len).sum(),
+            _ => 0,
+        };
+        let room = addresses <= MAX_HELD_ADDRESSES && self.held.len() < MAX_HELD;
+        if room {
+            self.held.insert(id, introduce.clone());
+        }
+        room
+    }
+
+    /// The introduction that waited for this link.
+    pub(super) fn release(&mut self, id: LinkId) -> Option<Introduce> {
+        self.held.remove(&id)
+    }
+
+    /// An introduction by the peer comes to nothing.
+    pub(super) fn forget(&mut self, number: u64) {
+        self.held.retain(|_, introduce| !matches!(introduce, Introduce::Expect { number: held, .. } if *held == number));
     }
 
     /// What was said of this link before.

@@ -26,6 +26,9 @@ pub(crate) struct Bridge {
 
 impl Host {
     fn link(&mut self, world: &mut World, key: LinkKey, route: Route, channel: usize, side: usize) {
+        if world.ledger.speaks {
+            eprintln!("{:>9} {}.{} {key:?} by {route:?} holds side {side} of {channel}", world.wire.now, self.at.slot, self.at.life);
+        }
         self.links.insert(
             key,
             Bridge {
@@ -173,6 +176,8 @@ impl Host {
     }
 
     fn read(&mut self, world: &mut World, key: LinkKey) -> bool {
+        // A stream may end because of what the node has told before.
+        while self.obey_node(world, key) {}
         let Some(bridge) = self.links.get(&key) else { return false };
         let Some(route) = bridge.link.reads() else {
             bridge.routes.clone().into_iter().for_each(|route| self.drain(world, route));
@@ -210,7 +215,8 @@ impl Host {
     fn look(&mut self, world: &mut World, key: LinkKey) -> bool {
         let Some(Bridge { channel, side, .. }) = self.links.get(&key) else { return false };
         let mailbox = &self.channels[channel].boxes[1 - side];
-        let (waiting, abandoned) = (mailbox.weight(), mailbox.abandoned);
+        // An end may have been closed before it was sent away. Then nobody reads what is put where it is now.
+        let (waiting, abandoned) = (mailbox.weight(), mailbox.abandoned.or(mailbox.ended));
         self.with(world, key, |link, effects| {
             link.drained(waiting, effects);
             if let Some(end) = abandoned {

@@ -105,6 +105,9 @@ impl Host {
             }
             None => {
                 if let Some(end) = mailbox.ended.or(mailbox.abandoned) {
+                    if world.ledger.speaks {
+                        eprintln!("{:>9} {}.{} {name:?} reads {end:?} of {channel}", world.wire.now, self.at.slot, self.at.life);
+                    }
                     world.ledger.told_reader(name, end);
                     self.held[at].told_reader = true;
                 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use placehost_proto::SessionKey;
+use placehost_proto::frame::Goodbye;
 
 use crate::host::{Host, Mode, TIMEOUT, World};
 use crate::ledger::{Ledger, Name};
@@ -100,7 +101,7 @@ impl Trial {
     fn fault(&mut self) {
         let slot = self.world.wire.rng.index(self.hosts.len());
         let alive = self.world.wire.alive();
-        match self.world.wire.rng.below(6) {
+        match self.world.wire.rng.below(7) {
             0 | 1 if !alive.is_empty() => {
                 let connection = self.world.wire.rng.pick(&alive);
                 let noticed = self.world.wire.rng.chance(70);
@@ -126,7 +127,18 @@ impl Trial {
                 }
                 self.frozen[slot] = Some((self.world.wire.now + long, Vec::new()));
             }
+            6 => self.close(slot),
             _ => {}
+        }
+    }
+
+    /// A node ends a session on purpose.
+    fn close(&mut self, slot: usize) {
+        let Some(host) = self.hosts[slot].as_mut().filter(|_| self.frozen[slot].is_none()) else { return };
+        if let Some(&session) = host.up().first() {
+            self.world.ledger.lossy = true;
+            host.node.close(session, Goodbye::Done);
+            host.obey(&mut self.world);
         }
     }
 
@@ -250,7 +262,7 @@ impl Trial {
         let peer = |session: SessionKey| host.sessions.get(&session).and_then(|session| session.peer);
         for channel in host.channels.values() {
             if let [Holder::Link(one), Holder::Link(other)] = channel.holders {
-                let route = |key| host.links.get(&key).and_then(|bridge| bridge.link.reads()).and_then(|route| peer(route.session));
+                let route = |key| host.links.get(&key).and_then(|bridge| peer(bridge.link.route().session));
                 // What a node sends to itself goes by way of this one.
                 assert_eq!(route(one), route(other), "node {} still forwards between {one:?} and {other:?}", host.at.slot);
             }
