@@ -3,6 +3,7 @@
 #[macro_use]
 mod claims;
 mod bad_input;
+mod bad_line;
 mod bad_modules;
 mod behaviour;
 mod cluster;
@@ -11,6 +12,12 @@ mod failures;
 mod grants;
 mod harness;
 mod interrupts;
+mod lab;
+mod machines;
 mod mutations;
 mod nodes;
+mod partition;
+mod remote;
+mod ssh;
+mod sshd;
 mod tidy;

@@ -80,6 +80,17 @@ impl Run {
         self
     }
 
+    /// The same by way of another program, which runs what its last arguments say.
+    pub(crate) fn by(self, program: &str, args: &[&str]) -> Self {
+        let mut command = Command::new(program);
+        command.args(args).arg(self.command.get_program()).args(self.command.get_args());
+        command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        if let Some(folder) = self.command.get_current_dir() {
+            command.current_dir(folder);
+        }
+        Self { command, input: self.input }
+    }
+
     /// Starts it with pipes for output, for a test that acts while it runs.
     pub(crate) fn start(mut self) -> Child {
         self.command.stdin(if self.input.is_some() { Stdio::piped() } else { Stdio::null() });

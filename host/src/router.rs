@@ -32,8 +32,8 @@ use crate::net::identity::Identity;
 use crate::net::session::{Incoming, Session};
 use crate::node::{CreateOptions, Network, Node, NodeError, PeerInfo};
 use crate::place::{Owner, Place};
-use peer::{Standing, There};
 pub use launch::Ready;
+use peer::{Standing, There};
 pub use policy::{Allowed, Policy};
 use shipping::{Offers, Shipments};
 pub use shipping::{OnShipping, Shipping};
@@ -102,7 +102,8 @@ pub(crate) struct Router {
 struct Guest {
     /// Of the places that it started here.
     owner: Arc<Owner>,
-    places: Mutex<HashMap<RequestId, Place>>,
+    /// By the request that each answers; nothing while a place is being started.
+    places: Mutex<HashMap<RequestId, Option<Place>>>,
     /// The modules that it may want.
     offers: Offers,
     /// What it is to tell the end of.
@@ -264,7 +265,8 @@ impl Network for Router {
 impl Handler for Router {
     fn up(&self, session: &Arc<Session>) {
         let account = Arc::clone(session.account());
-        let guest = Guest { owner: Owner::new(account), places: Mutex::default(), offers: Offers::default(), standing: Standing::default() };
+        let guest =
+            Guest { owner: Owner::new(account), places: Mutex::default(), offers: Offers::default(), standing: Standing::default() };
         self.guests().insert(session.key(), Arc::new(guest));
         let Some(hub) = self.hub.get() else { return };
         for list in hub.endpoint().identity().revocations().lists() {
@@ -277,7 +279,8 @@ impl Handler for Router {
         match event {
             Event::Asked(request, ask) => serve::ask(self, hub, session, &guest, request, ask),
             Event::Kill(request) => {
-                if let Some(place) = lock(&guest.places).get(&request) {
+                // One that is not there yet is killed when it is, for it is missed then.
+                if let Some(Some(place)) = lock(&guest.places).remove(&request) {
                     place.kill_soon();
                 }
             }
@@ -375,4 +378,3 @@ fn chain(error: &dyn std::error::Error) -> String {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-

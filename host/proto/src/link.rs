@@ -330,3 +330,99 @@ impl Link {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OLD: Route = Route { session: SessionKey(1), id: LinkId(2) };
+    const NEW: Route = Route { session: SessionKey(7), id: LinkId(4) };
+
+    fn told(link: &mut Link, tell: impl FnOnce(&mut Link, &mut Vec<Effect>)) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        tell(link, &mut effects);
+        effects
+    }
+
+    fn commanded(link: &mut Link, command: Command) -> Vec<Effect> {
+        told(link, |link, effects| link.command(command, effects))
+    }
+
+    #[test]
+    fn a_link_moves_without_loss_or_overtaking() {
+        let mut link = Link::new(OLD);
+        assert_eq!(commanded(&mut link, Command::Expect(NEW)), []);
+        assert_eq!(commanded(&mut link, Command::Move(NEW)), [Effect::EndOut(OLD, End::Moved)]);
+        assert_eq!((link.may_send(), link.reads()), (Some(NEW), Some(OLD)));
+        let moved = told(&mut link, |link, effects| link.remote_ended(End::Moved, effects));
+        assert_eq!(moved, [Effect::ReadFrom(NEW), Effect::Moved(NEW)]);
+        assert_eq!(link.reads(), Some(NEW));
+    }
+
+    #[test]
+    fn a_gone_reader_is_told_on_both_routes() {
+        let gone = |route| Effect::TellGone(route, End::Closed);
+        let mut link = Link::new(OLD);
+        commanded(&mut link, Command::Expect(NEW));
+        assert_eq!(told(&mut link, |link, effects| link.local_abandoned(End::Closed, effects)), [gone(OLD), gone(NEW)]);
+
+        let mut link = Link::new(OLD);
+        assert_eq!(told(&mut link, |link, effects| link.local_abandoned(End::Closed, effects)), [gone(OLD)]);
+        assert_eq!(commanded(&mut link, Command::Expect(NEW)), [gone(NEW)]);
+    }
+
+    #[test]
+    fn a_route_that_was_finished_early_ends_after_the_old_one() {
+        let mut link = Link::new(OLD);
+        commanded(&mut link, Command::Expect(NEW));
+        assert_eq!(commanded(&mut link, Command::Finish(NEW, End::Closed)), []);
+        assert!(link.delivers());
+        let ended = told(&mut link, |link, effects| link.remote_ended(End::Moved, effects));
+        assert_eq!(ended, [Effect::ReadFrom(NEW), Effect::EndIn(End::Closed)]);
+    }
+
+    #[test]
+    fn a_lost_old_route_is_told_on_the_next() {
+        let mut link = Link::new(OLD);
+        commanded(&mut link, Command::Expect(NEW));
+        let ended = told(&mut link, |link, effects| link.remote_ended(End::NodeLost, effects));
+        assert_eq!(ended, [Effect::EndIn(End::NodeLost), Effect::TellGone(NEW, End::NodeLost)]);
+    }
+
+    #[test]
+    fn an_expected_route_may_be_lost_without_harm() {
+        let mut link = Link::new(OLD);
+        commanded(&mut link, Command::Expect(NEW));
+        assert_eq!(commanded(&mut link, Command::Lost(NEW.session)), []);
+        assert_eq!((link.may_send(), link.reads()), (Some(OLD), Some(OLD)));
+    }
+
+    #[test]
+    fn credit_is_what_was_read() {
+        let mut link = Link::new(OLD);
+        link.sent(WINDOW);
+        assert_eq!(link.may_send(), None);
+        commanded(&mut link, Command::Credit(NEW, 1));
+        assert_eq!(link.may_send(), None, "that was for another route");
+        commanded(&mut link, Command::Credit(OLD, u64::MAX));
+        link.sent(WINDOW - 1);
+        assert_eq!(link.may_send(), Some(OLD));
+        link.sent(1);
+        assert_eq!(link.may_send(), None, "no more than the window is ever allowed");
+
+        let mut link = Link::new(OLD);
+        link.received(WINDOW);
+        assert_eq!(told(&mut link, |link, effects| link.drained(WINDOW, effects)), []);
+        assert_eq!(told(&mut link, |link, effects| link.drained(10, effects)), [Effect::Grant(OLD, WINDOW - 10)]);
+    }
+
+    #[test]
+    fn who_sends_more_than_allowed_is_found_out() {
+        let mut link = Link::new(OLD);
+        // One message may be larger than the window.
+        link.received(4 * WINDOW);
+        assert!(!link.is_overdrawn());
+        link.received(WEIGHT);
+        assert!(link.is_overdrawn());
+    }
+}

@@ -119,17 +119,16 @@ pub(crate) fn spawn(path: &Path, module: &Module, error: &SpawnError) -> CliErro
 /// Why the main place was not started on another node.
 pub(crate) fn spawn_at(at: &dyn Display, path: &Path, error: &SpawnError) -> CliError {
     const POLICY: &str = "what a node lets others have, the options it was started with say: `placehost help node`";
-    let refused = CliError::new(ExitCode::CANNOT, format!("`{at}` did not start `{}`", path.display())).cause(error.to_string());
+    let refused = CliError::new(ExitCode::CANNOT, format!("`{at}` did not start `{}`", path.display())).because(error);
     match error {
         SpawnError::NodeLost => lost(ExitCode::UNAVAILABLE, at),
         SpawnError::Refused(_) => refused.hint(POLICY),
         SpawnError::Limit(_) => refused.hint("ask for less, as with `--memory`").hint(POLICY),
         SpawnError::BadModule(_) => refused.hint("compare `placehost --version` on both machines"),
-        SpawnError::NotFound(_) | SpawnError::Exists(_) => refused,
         SpawnError::OverBudget(cause) => CliError::new(ExitCode::CANNOT, "the place's memory limit has no room for its channel")
             .because(cause)
             .hint("give it more with `--memory`, or leave that away for 64 MiB"),
-        error => CliError::new(ExitCode::CANNOT, format!("`{at}` did not start `{}`", path.display())).because(error),
+        _ => refused,
     }
 }
 
@@ -287,6 +286,27 @@ mod tests {
             assert!(text.lines().next().unwrap().contains("`x/hello.wasm`"), "{text}");
             assert!(text.contains("\n\nhint: "), "{text}");
         }
+    }
+
+    #[test]
+    fn every_node_error_says_what_to_do() {
+        let at = "host2:6340";
+        for error in [
+            NodeError::Unreachable {
+                address: at.into(),
+                why: "10.0.0.2:6340: no answer within 4.0 s; [::1]:6340: nobody listens there".into(),
+            },
+            NodeError::Denied("the policy of that node does not let others stop it".into()),
+            NodeError::Lost,
+            NodeError::Version("it speaks version 9".into()),
+            NodeError::Create("no node was launched\nPermission denied".into()),
+        ] {
+            let text = text(&node(ExitCode::CANNOT, &at, &error));
+            assert!(text.starts_with("error: ") && text.contains("\n\nhint: "), "{text}");
+        }
+        let why = "10.0.0.2:6340: no answer within 4.0 s; [::1]:6340: nobody listens there".to_owned();
+        let text = text(&node(ExitCode::CANNOT, &at, &NodeError::Unreachable { address: at.into(), why }));
+        assert!(text.contains("\n    10.0.0.2:6340: no answer within 4.0 s\n    [::1]:6340: nobody listens there\n"), "{text}");
     }
 
     #[test]

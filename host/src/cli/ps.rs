@@ -17,12 +17,12 @@ use super::{explain, terminal};
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
-    #[command(flatten)]
-    ask: Ask,
-
     /// Print one JSON object instead of a table.
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    ask: Ask,
 }
 
 const EXAMPLES: &str = "\

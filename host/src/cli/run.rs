@@ -62,7 +62,7 @@ pub(crate) struct Args {
     /// Run the place on a node: one that listens at HOST or HOST:PORT, or one that is launched for it by ssh://[USER@]HOST[:PORT].
     ///
     /// The module is shipped there if it is not there yet. What the place is granted is the node's, as far as its policy lets it: a
-    /// directory is named by its path in the place. With ssh the port is the UDP port of the node, and PLACEHOST_SSH and
+    /// directory is named by its path in the place. What it prints and its messages come here, each in its order. With ssh the port is the UDP port of the node, and PLACEHOST_SSH and
     /// PLACEHOST_REMOTE name the commands `ssh` here and `placehost` there.
     #[arg(long, value_name = "NODE", value_parser = parse::target, conflicts_with_all = ["preempt", "max_places", "modules"])]
     at: Option<Target>,
@@ -182,7 +182,7 @@ async fn wind_up(
     match &ending {
         Ending::Signal(code) => return Ok(*code),
         Ending::Output => {}
-        Ending::Exit(_) | Ending::Input(_) => printer.finish().await,
+        Ending::Exit(_) | Ending::Input(_) => printer.finish(at.map(|_| GRACE)).await,
     }
     if let Some(error) = stdout.error() {
         return Err(super::terminal::cannot_write(error));

@@ -182,6 +182,11 @@ impl Outputs {
         self.map().remove(&request);
     }
 
+    /// Nobody waits for what this request's place prints.
+    pub(crate) fn forget(&self, request: RequestId) {
+        self.map().remove(&request);
+    }
+
     pub(super) fn clear(&self) {
         self.map().clear();
     }

@@ -4,7 +4,7 @@
 //! whoever handles them, in their order. All end with the connection.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -54,6 +54,8 @@ pub(crate) struct Session {
     pub(crate) outputs: Outputs,
     /// The connection is closed, and the peer knows.
     closed: Notify,
+    /// This side has said goodbye, or is about to.
+    closing: AtomicBool,
 }
 
 /// How far a session has come.
@@ -118,6 +120,7 @@ impl Session {
             blobs: Blobs::default(),
             outputs: Outputs::default(),
             closed: Notify::new(),
+            closing: AtomicBool::new(false),
         };
         (Arc::new(session), Work { out: outs, events: happened })
     }
@@ -187,6 +190,7 @@ impl Session {
     }
 
     pub(super) fn close(&self, why: Goodbye) {
+        self.closing.store(true, Ordering::Relaxed);
         let _ = self.out.send(Out::Close(why));
     }
 
@@ -291,8 +295,10 @@ async fn handle_events(hub: Hub, session: Arc<Session>, mut events: mpsc::Unboun
             }
         }
     }
-    // Unless this side says goodbye, and waits until that is heard, there is nothing more to hear.
-    let _ = tokio::time::timeout(Duration::from_secs(2), session.closed.notified()).await;
+    // Who says goodbye waits until that is heard, and who hears it closes: what was said before it would be lost with the connection.
+    if session.closing.load(Ordering::Relaxed) {
+        let _ = tokio::time::timeout(Duration::from_secs(2), session.closed.notified()).await;
+    }
     session.connection.close(&Goodbye::Done);
 }
 
@@ -312,7 +318,16 @@ async fn control(hub: Hub, session: Arc<Session>, out: mpsc::UnboundedReceiver<O
 
 async fn write_control(session: Arc<Session>, mut stream: SendStream, mut out: mpsc::UnboundedReceiver<Out>) {
     let mut bytes = Vec::new();
-    while let Some(first) = out.recv().await {
+    let lost = session.connection.clone();
+    let mut lost = std::pin::pin!(lost.closed());
+    loop {
+        // The session itself can always send, so its queue never ends.
+        let first = tokio::select! {
+            biased;
+            first = out.recv() => first,
+            _ = &mut lost => return,
+        };
+        let Some(first) = first else { return };
         let mut next = Some(first);
         let mut last = None;
         while let Some(item) = next {
@@ -334,8 +349,8 @@ async fn write_control(session: Arc<Session>, mut stream: SendStream, mut out: m
         bytes.clear();
         if let Some(why) = last {
             let _ = stream.finish();
-            // Until the peer has it, or does not answer.
-            let _ = tokio::time::timeout(Duration::from_secs(1), stream.stopped()).await;
+            // Until the peer has read it, or does not answer.
+            let _ = tokio::time::timeout(Duration::from_secs(1), session.connection.closed()).await;
             session.connection.close(&why);
             session.closed.notify_one();
             return;
@@ -349,7 +364,10 @@ async fn read_control(hub: &Hub, session: &Arc<Session>, stream: RecvStream) {
     loop {
         let Ok(chunks) = stream.chunks().await else { return };
         if chunks.is_empty() {
-            // The peer closes the connection itself, once its goodbye is heard.
+            // The peer has said goodbye. If this side has too, neither waits for the other.
+            if session.closing.load(Ordering::Relaxed) {
+                session.connection.close(&Goodbye::Done);
+            }
             return;
         }
         let mut frames = Vec::new();

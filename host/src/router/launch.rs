@@ -1,7 +1,7 @@
 //! Launching a node on another machine, by the system's ssh.
 //!
 //! `ssh MACHINE placehost node --bootstrap` reads one line from its standard input: the certificate by which it proves itself, with
-//! its key, valid for a day. It answers with one line: where it listens. From then on the input only tells it, by ending, that its
+//! its key, valid for a day. It answers with one line of JSON: where it listens. From then on the input only tells it, by ending, that its
 //! creator has. So nothing is stored over there, and nothing is left.
 
 use std::fmt::Write as _;
@@ -25,8 +25,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const LIFE: Duration = Duration::from_secs(24 * 3600);
 /// What is kept of what ssh says, to be shown when it fails.
 const KEPT: usize = 4 << 10;
-/// The longest answer.
+/// The longest answer, with what a shell says before.
 const LONGEST_ANSWER: u64 = 64 << 10;
+/// What is shown of something else: enough to see what it is, and too little for a key, if somebody sends ours back.
+const LONGEST_SHOWN: usize = 60;
 
 /// The line that a launched node answers with.
 #[derive(Debug, Serialize, Deserialize)]
@@ -79,22 +81,20 @@ pub(super) async fn launch(
         return Err(format!("cannot talk to `{ssh}`"));
     };
     let mut out = BufReader::new(out);
-    let mut line = String::new();
+    let mut greeting = Vec::new();
     let mut said = Vec::new();
     let exchange = async {
         // If it reads nothing it has ended, which the answer will show.
         let _ = stdin.write_all(format!("{bundle}\n").as_bytes()).await;
         let _ = stdin.flush().await;
-        let mut answer = (&mut out).take(LONGEST_ANSWER);
         tokio::select! {
-            read = answer.read_line(&mut line) => read.map(|_| ()),
+            answer = answer(&mut out, &mut greeting) => answer,
             // Until the answer, what ssh says is why there is none.
-            never = keep(&mut err, &mut said) => never,
+            error = keep(&mut err, &mut said) => Err(error),
         }
     };
     let answered = tokio::time::timeout(patience, exchange).await;
-    let ready = serde_json::from_str::<Ready>(line.trim());
-    if let (Ok(Ok(())), Ok(Ready { port, addresses })) = (&answered, ready) {
+    if let Ok(Ok(Some(Ready { port, addresses }))) = answered {
         let addresses = std::iter::once(format!("{}:{port}", bracketed(host_of(machine)))).chain(addresses).collect();
         return Ok(Launched { child, _stdin: stdin, output: (out, err), outputs: (stdout, stderr), addresses });
     }
@@ -103,11 +103,13 @@ pub(super) async fn launch(
     let ended = tokio::time::timeout(Duration::from_millis(500), child.wait()).await;
     let mut text = format!("no node was launched on `{machine}` by `{ssh} {target} {remote}`");
     let _ = match (&answered, ended) {
-        (Err(_), _) => write!(text, ": no answer within {} s", patience.as_secs()),
+        (Err(_), _) => write!(text, ": no answer within {} s", patience.as_secs_f32()),
         (_, Ok(Ok(status))) => write!(text, ": ssh ended with {status}"),
-        _ if !line.is_empty() => write!(text, ": it answered `{}`", line.trim().escape_debug()),
         _ => Ok(()),
     };
+    if let Some(line) = String::from_utf8_lossy(&greeting).lines().last() {
+        let _ = write!(text, "; it answered `{}`", line.chars().take(LONGEST_SHOWN).collect::<String>().escape_debug());
+    }
     let said = String::from_utf8_lossy(&said);
     for line in said.lines().rev().take(5).collect::<Vec<_>>().into_iter().rev() {
         let _ = write!(text, "\n{line}");
@@ -115,14 +117,30 @@ pub(super) async fn launch(
     Err(text)
 }
 
-/// Collects what ssh says; never resolves with success.
-async fn keep(from: &mut ChildStderr, said: &mut Vec<u8>) -> std::io::Result<()> {
+/// Reads on to the answer. What a shell over there says before, as some greet whoever logs in, is no part of it.
+async fn answer(from: &mut BufReader<ChildStdout>, greeting: &mut Vec<u8>) -> std::io::Result<Option<Ready>> {
+    let mut from = from.take(LONGEST_ANSWER);
+    loop {
+        let mut line = Vec::new();
+        if from.read_until(b'\n', &mut line).await? == 0 {
+            return Ok(None);
+        }
+        if let Ok(ready) = serde_json::from_slice(&line) {
+            return Ok(Some(ready));
+        }
+        greeting.append(&mut line);
+    }
+}
+
+/// Collects what ssh says, until that fails.
+async fn keep(from: &mut ChildStderr, said: &mut Vec<u8>) -> std::io::Error {
     let mut piece = [0; 1024];
     loop {
-        match from.read(&mut piece).await? {
-            0 => std::future::pending().await,
-            count if said.len() + count <= KEPT => said.extend_from_slice(&piece[..count]),
-            _ => {}
+        match from.read(&mut piece).await {
+            Ok(0) => std::future::pending().await,
+            Ok(count) if said.len() + count <= KEPT => said.extend_from_slice(&piece[..count]),
+            Ok(_) => {}
+            Err(error) => return error,
         }
     }
 }

@@ -106,10 +106,13 @@ impl Peer for There {
         let Some((request, mut answers)) = self.ask(Ask::Spawn(Box::new(spawn)), expect).await else {
             return Err(SpawnError::NodeLost);
         };
-        let id = match answers.recv().await {
+        let mut abandon = Abandon { there: self, request, armed: true };
+        let answer = answers.recv().await;
+        abandon.armed = false;
+        let id = match answer {
             Some(Answer::Started(id)) => id,
             answer => {
-                self.session.outputs.finish(request, false).await;
+                self.session.outputs.forget(request);
                 self.guest.standing.forget(request);
                 return Err(match answer {
                     Some(Answer::Refused(refusal)) => spawn_error(refusal),
@@ -208,6 +211,23 @@ impl There {
                 Some(Answer::Refused(refusal)) => return Err(NodeError::Denied(text(refusal))),
                 _ => return Err(NodeError::Lost),
             }
+        }
+    }
+}
+
+/// Ends what is being started for a place that ended meanwhile.
+struct Abandon<'a> {
+    there: &'a There,
+    request: RequestId,
+    armed: bool,
+}
+
+impl Drop for Abandon<'_> {
+    fn drop(&mut self) {
+        if self.armed {
+            self.there.hub.tell(self.there.session.key(), Control::Kill(self.request));
+            self.there.guest.standing.forget(self.request);
+            self.there.session.outputs.forget(self.request);
         }
     }
 }

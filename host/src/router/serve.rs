@@ -50,6 +50,7 @@ pub(super) fn ask(router: &Router, hub: &Hub, session: &Arc<Session>, guest: &Ar
             let pair = Channel::pair_on(bounds(spawn.bounds), session.account());
             let (ours, theirs) = pair.unwrap_or_else(|_| Channel::pair(Bounds::default()));
             if hub.take_end(session, spawn.link, ours.clone()).is_ok() {
+                lock(&guest.places).insert(request, None);
                 hub.runtime().spawn(asked.spawn(spawn, (ours, theirs)));
             }
         }
@@ -103,13 +104,27 @@ impl Asked {
             let (place, _) = place::spawn(&self.host, request).map_err(refusal)?;
             Ok(place)
         };
-        let place = match started.await {
-            Ok(place) => place,
-            Err(refusal) => return self.refuse(refusal),
+        let started = started.await;
+        let wanted = match (lock(&self.guest.places).get_mut(&self.request), &started) {
+            (Some(entry), Ok(place)) => entry.replace(place.clone()).is_none(),
+            (None, _) | (_, Err(_)) => false,
         };
-        lock(&self.guest.places).insert(self.request, place.clone());
+        let place = match started {
+            Ok(place) => place,
+            Err(refusal) => {
+                lock(&self.guest.places).remove(&self.request);
+                return self.refuse(refusal);
+            }
+        };
+        if !wanted {
+            place.kill_soon();
+        }
         self.hub.answer(self.session.key(), self.request, Answer::Started(place.id()), true);
-        let reason = place.wait().await;
+        let reason = tokio::select! {
+            reason = place.wait() => reason,
+            // It is the host's, and goes on; or it ends with what the session owned.
+            _ = self.session.lost() => return,
+        };
         lock(&self.guest.places).remove(&self.request);
         let printed = printer.has_printed();
         drop(printer);

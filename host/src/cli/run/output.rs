@@ -2,12 +2,14 @@
 
 use std::io::{self, ErrorKind, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use placehost::channel::{Accept, Taken};
 use placehost::{Channel, Message, Sink, json};
 use tokio::runtime::Handle;
 use tokio::sync::{SetOnce, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 /// Messages are written together up to about this many bytes: a system call for each would be most of the work.
 const TOGETHER: usize = 64 << 10;
@@ -73,8 +75,13 @@ impl Printer {
         Self { end, task }
     }
 
-    /// Prints the messages that are there, and ends.
-    pub(super) async fn finish(self) {
+    /// Prints the messages that are there, and ends. From another node some may be `late`: for so long the end of them is waited for.
+    pub(super) async fn finish(mut self, late: Option<Duration>) {
+        if let Some(late) = late
+            && timeout(late, &mut self.task).await.is_ok()
+        {
+            return;
+        }
         // The task may have ended before, and it does not panic.
         let _ = self.end.send(());
         let _ = self.task.await;

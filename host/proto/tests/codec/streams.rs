@@ -1,0 +1,41 @@
+//! Arbitrary greetings, and frames of the streams beside the control stream.
+
+use placehost_proto::codec::{Attachments, LinkFrame, OutputFrame};
+use placehost_proto::frame::{Head, VERSIONS};
+use placehost_proto::{Hello, LinkId, NodeId, RequestId};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use crate::frames::{digest, end, link, number, text};
+
+pub(crate) fn hello() -> impl Strategy<Value = Hello> {
+    (text(), any::<u128>(), text(), vec(text(), 0..4)).prop_map(|(release, node, name, addresses)| Hello {
+        versions: VERSIONS,
+        release,
+        node: NodeId(node),
+        name,
+        addresses,
+    })
+}
+
+pub(crate) fn head() -> impl Strategy<Value = Head> {
+    prop_oneof![
+        any::<u64>().prop_map(|id| Head::Link(LinkId(id))),
+        (digest(), any::<u64>()).prop_map(|(digest, size)| Head::Module { digest, size }),
+        (any::<u64>(), digest(), any::<u64>()).prop_map(|(number, digest, size)| Head::Blob { number, digest, size }),
+        any::<u64>().prop_map(|id| Head::Output(RequestId(id))),
+    ]
+}
+
+pub(crate) fn link_frame() -> impl Strategy<Value = LinkFrame> {
+    let attachments = (vec(link(), 0..4), vec((number(), number()), 0..4)).prop_map(|(links, blobs)| Attachments { links, blobs });
+    prop_oneof![
+        vec(any::<u8>(), 0..600).prop_map(LinkFrame::Message),
+        (attachments, vec(any::<u8>(), 0..600)).prop_map(|(attachments, bytes)| LinkFrame::Attached(attachments, bytes)),
+        end().prop_map(LinkFrame::End),
+    ]
+}
+
+pub(crate) fn output_frame() -> impl Strategy<Value = OutputFrame> {
+    prop_oneof![vec(any::<u8>(), 0..600).prop_map(OutputFrame::Stdout), vec(any::<u8>(), 0..600).prop_map(OutputFrame::Stderr),]
+}
