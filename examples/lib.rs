@@ -11,5 +11,11 @@
 //! | `competing_readers.rs` | several readers of one end                            | `placehost run competing_readers.wasm main`     |
 //! | `pipeline.rs`          | stages that do not know each other                    | `placehost run pipeline.wasm main`              |
 //! | `prime_sieve.rs`       | places that start places                              | `placehost run prime_sieve.wasm main -- 100`    |
+//! | `named.rs`             | a place found by its name                             | `placehost run named.wasm main`                 |
+//! | `hello_distributed.rs` | the slides' second program: a place elsewhere         | `placehost run hello_distributed.wasm main --allow-nodes -- host2` |
+//! | `multiple.rs`          | places on five nodes                                  | `placehost run multiple.wasm main --allow-nodes -- host2:6340` |
+//! | `channel_across.rs`    | a channel made on one node, used between two others   | `placehost run channel_across.wasm main --allow-nodes -- host2:6340` |
+//! | `remote_kill.rs`       | the end of a place elsewhere                          | `placehost run remote_kill.wasm main --allow-nodes -- host2:6340` |
+//! | `sync_everything.rs`   | one wait for messages, a timer, a socket, ends        | `placehost run sync_everything.wasm main --net` |
 //!
 //! The modules lie in `target/guests/wasm32-wasip2/release/examples`.

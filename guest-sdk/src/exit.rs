@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::bindings::{api, types};
+use crate::start;
 
 /// How a place ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +71,7 @@ impl From<types::ExitReason> for ExitReason {
 
 /// Ends this place at once, with an exit code. Nothing is unwound: destructors do not run, as with [`std::process::exit`].
 pub fn exit(code: u8) -> ! {
+    start::flush();
     api::exit(code);
     unreachable!("the host ends the place")
 }

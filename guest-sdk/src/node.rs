@@ -35,7 +35,8 @@ impl Node {
         Self(nodes::Node::this())
     }
 
-    /// The node that listens at an address, `host` or `host:port`. Connecting to it twice gives two handles to one node.
+    /// The node that listens at an address, `host` or `host:port`. Connecting to it twice gives two handles to one node; connecting to
+    /// the node that this place runs on gives [`Self::this`].
     ///
     /// # Errors
     /// [`Error::Unreachable`]; [`Error::Denied`] where this place may not reach other nodes, or that one refuses us.

@@ -1,6 +1,7 @@
 //! What `#[places::start]` expands to: from the host's call to the function, and back.
 
 use std::fmt;
+use std::io::{self, Write};
 use std::panic::{self, PanicHookInfo};
 use std::ptr;
 
@@ -73,7 +74,14 @@ pub fn run(start: impl FnOnce() -> Result<(), String>) -> *const u8 {
             Returned { failed: 1, text: text.as_ptr(), len: text.len() }
         }
     };
+    flush();
     ptr::from_ref(Box::leak(Box::new(returned))).cast()
+}
+
+/// Prints the line that has no end yet, as a program's own end does.
+pub(crate) fn flush() {
+    // Who cannot be printed to any more is not told either.
+    let _ = io::stdout().flush();
 }
 
 fn describe(info: &PanicHookInfo<'_>) -> String {

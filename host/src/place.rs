@@ -21,7 +21,7 @@ use exit::Exit;
 pub use exit::{ExitReason, Exiting};
 pub(crate) use family::Family;
 pub(crate) use owner::Owner;
-pub(crate) use registry::Registry;
+pub(crate) use registry::{Registry, check_name};
 pub use registry::{LookupError, PlaceInfo};
 pub(crate) use remote::Teller;
 pub use spawn::SpawnError;

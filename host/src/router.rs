@@ -203,8 +203,11 @@ impl Router {
 impl Network for Router {
     async fn connect(&self, address: &str) -> Result<Node, NodeError> {
         let hub = self.hub().await?;
-        let session = hub.connect(address).await.map_err(|error| node_error(address, error))?;
-        self.node(&session, hub).ok_or(NodeError::Lost)
+        match hub.connect(address).await {
+            Ok(session) => self.node(&session, hub).ok_or(NodeError::Lost),
+            Err(ConnectError::Refused(Goodbye::Itself)) => self.host.upgrade().map(|host| Node::here(&host)).ok_or(NodeError::Lost),
+            Err(error) => Err(node_error(address, error)),
+        }
     }
 
     async fn create(&self, machine: &str, options: CreateOptions, stdout: Output, stderr: Output) -> Result<Node, NodeError> {

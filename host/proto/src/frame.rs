@@ -388,4 +388,7 @@ pub enum Goodbye {
     /// The sender's node is stopping.
     #[error("it is stopping")]
     Stopping,
+    /// The sender is the receiver.
+    #[error("it is this node itself")]
+    Itself,
 }

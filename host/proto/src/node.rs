@@ -221,7 +221,7 @@ impl Node {
             return self.refuse(key, Goodbye::Version(text));
         }
         if hello.node == self.config.id {
-            return self.refuse(key, Goodbye::Protocol("a node has dialled itself".into()));
+            return self.refuse(key, Goodbye::Itself);
         }
         if self.calls(hello.node).iter().any(|(_, other)| other.key != fingerprint) {
             return self.refuse(key, Goodbye::Untrusted("a node with this id is connected by another key".into()));

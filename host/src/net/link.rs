@@ -94,13 +94,14 @@ impl Pump {
             let mut progress = false;
             while let Poll::Ready(Some(input)) = self.inputs.poll_recv(cx) {
                 self.input(input);
+                self.obey();
                 progress = true;
             }
             progress |= self.poll_read(cx);
+            progress |= self.obey();
             progress |= self.poll_write(cx);
             self.poll_local(cx);
-            progress |= !self.effects.is_empty();
-            self.obey();
+            progress |= self.obey();
             if self.done && self.writing.is_none() && self.ends.is_empty() {
                 return Poll::Ready(());
             }
@@ -342,8 +343,12 @@ impl Pump {
         }
     }
 
-    fn obey(&mut self) {
-        for effect in std::mem::take(&mut self.effects) {
+    /// Does what the link wants, before anything else is read or written: a link that moves has to end the old stream before the new
+    /// one begins.
+    fn obey(&mut self) -> bool {
+        let effects = std::mem::take(&mut self.effects);
+        let any = !effects.is_empty();
+        for effect in effects {
             match effect {
                 Effect::EndOut(route, end) => match &self.out {
                     Some((by, _)) if *by == route => self.ends.push_back((route, end)),
@@ -367,6 +372,7 @@ impl Pump {
                 Effect::Done => self.done = true,
             }
         }
+        any
     }
 
     fn tell(&self, route: Route, control: Control) {

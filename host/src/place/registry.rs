@@ -122,10 +122,16 @@ pub(super) struct Name {
 impl Name {
     /// A name for the place that reads what `parent` puts.
     pub(super) fn new(text: String, parent: &Channel) -> Result<Self, SpawnError> {
-        if text.is_empty() || text.len() > LONGEST_NAME || text.chars().any(char::is_control) {
-            return Err(SpawnError::BadName { name: text });
-        }
+        check_name(&text)?;
         Ok(Self { text, feed: parent.feed() })
+    }
+}
+
+/// Whether a text can be a name.
+pub(crate) fn check_name(text: &str) -> Result<(), SpawnError> {
+    match text.is_empty() || text.len() > LONGEST_NAME || text.chars().any(char::is_control) {
+        true => Err(SpawnError::BadName { name: text.into() }),
+        false => Ok(()),
     }
 }
 

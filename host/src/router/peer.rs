@@ -16,7 +16,7 @@ use crate::id::{NodeId, PlaceId};
 use crate::net::hub::Hub;
 use crate::net::session::Session;
 use crate::node::{NodeError, Order, Peer, PeerInfo};
-use crate::place::{ExitReason, LookupError, Owner, Place, PlaceInfo, SpawnError, Teller};
+use crate::place::{self, ExitReason, LookupError, Owner, Place, PlaceInfo, SpawnError, Teller};
 
 /// A node at the other side of a session.
 pub(super) struct There {
@@ -67,6 +67,8 @@ impl Peer for There {
 
     async fn spawn(&self, order: Order) -> Result<(Place, Channel), SpawnError> {
         let Order { module, start, config, name, detached, owner, explicit_grants } = order;
+        // As it would be here: the other node could only say no.
+        name.as_deref().map_or(Ok(()), place::check_name)?;
         let (here, there) = Channel::pair_on(config.bounds, &owner.account)?;
         let inflow = here.inflow();
         let link = self.hub.send_end(self.session.key(), there).ok_or(SpawnError::NodeLost)?;
