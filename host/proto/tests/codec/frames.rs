@@ -81,7 +81,7 @@ fn ask() -> impl Strategy<Value = Ask> {
 
 fn place_row() -> impl Strategy<Value = PlaceRow> {
     let names = (place(), option::of(text()), text(), text());
-    let counts = (any::<bool>(), number(), number(), number(), number(), option::of(number()));
+    let counts = (any::<bool>(), number(), number(), number(), number(), number());
     (names, counts).prop_map(|((id, name, module, start), (running, age, memory, received, sent, mailbox))| PlaceRow {
         id,
         name,
