@@ -48,7 +48,7 @@ fn done(socket: &TcpSocket, step: impl Fn() -> Result<(), ErrorCode>) -> Result<
 #[places::start]
 fn caller(ch: Channel<u16, ()>) -> places::Result {
     TcpStream::connect(("127.0.0.1", ch.get()?))?.write_all(b"ring")?;
-    ch.typed::<(), ()>().get()?;
+    ch.get()?;
     Ok(())
 }
 
@@ -85,7 +85,7 @@ fn main(_: Channel) -> places::Result {
             _ = at(alarm) => {
                 println!("nothing for a while");
                 alarm = Instant::now() + LONG;
-                caller.close();
+                caller.put(0)?;
             }
             why = caller.exited() => {
                 println!("the caller {why}");

@@ -1,0 +1,880 @@
+//! Places and channels over several nodes: all goes as it does on one. Each claim is a start function that panics where it is wrong,
+//! whose arguments are the addresses of nodes; `tests/far.rs` runs them.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use places::{Blob, Bytes, Channel, Either, Error, ExitReason, Grants, Module, Node, NodeId, Options, PlaceId, after, exit, monitor, sync};
+use serde::{Deserialize, Serialize};
+use test_guests::denied;
+
+/// Never reached where the right event comes.
+const NEVER: Duration = Duration::from_secs(3600);
+
+/// The nodes of the arguments.
+fn nodes<const N: usize>() -> Result<[Node; N], Error> {
+    let nodes = std::env::args().skip(1).map(|address| Node::connect(&address)).collect::<Result<Vec<_>, _>>()?;
+    Ok(nodes.try_into().expect("as many addresses as nodes"))
+}
+
+fn not_found<T: std::fmt::Debug>(result: Result<T, Error>, part: &str) {
+    assert!(matches!(&result, Err(Error::NotFound(text)) if text.contains(part)), "{result:?}");
+}
+
+/// Answers with what it is told, until there is nothing more.
+#[places::start]
+fn echo(ch: Channel<Bytes, Bytes>) -> places::Result {
+    for message in ch.iter() {
+        ch.put(message?)?;
+    }
+    Ok(())
+}
+
+/// Ends with the code that it is told.
+#[places::start]
+fn exits(ch: Channel<u8, ()>) -> places::Result {
+    exit(ch.get()?)
+}
+
+/// Waits until the other end is gone.
+#[places::start]
+fn waits(ch: Channel<(), ()>) -> places::Result {
+    match ch.get() {
+        Err(Error::Closed) => Ok(()),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Waits for ever, and does not read its channel.
+#[places::start]
+fn reads_nothing(_ch: Channel<(), ()>) {
+    sync! { _ = after(NEVER) => {} }
+}
+
+/// Puts so many numbers on an end and expects as many from there, all in order.
+#[places::start]
+fn talks(ch: Channel<(Channel<u32, u32>, u32), ()>) -> places::Result {
+    let (end, count) = ch.get()?;
+    for first in (0..count).step_by(100) {
+        end.put_many(first..first + 100)?;
+        for number in first..first + 100 {
+            assert_eq!(end.get()?, number);
+        }
+    }
+    Ok(ch.put(())?)
+}
+
+#[places::start]
+fn each_direction_keeps_its_order(_: Channel) -> places::Result {
+    let [a, b] = nodes()?;
+    for (here, there) in [(&a, &b), (&a, &a), (&Node::this(), &b)] {
+        let (one, other) = (talks::at(here).spawn()?, talks::at(there).spawn()?);
+        let ends = Channel::pair::<u32, u32>()?;
+        one.put((ends.0, 20_000))?;
+        other.put((ends.1, 20_000))?;
+        one.get()?;
+        other.get()?;
+        assert_eq!((one.wait(), other.wait()), (ExitReason::Returned, ExitReason::Returned));
+    }
+    Ok(())
+}
+
+/// Puts a thousand messages of 64 KiB on an end, and tells of each.
+#[places::start]
+fn pushes(ch: Channel<Channel<(), Bytes>, u32>) -> places::Result {
+    let end = ch.get()?;
+    for n in 1..=1000_u32 {
+        let mut message = [7; 1 << 16];
+        message[..4].copy_from_slice(&n.to_le_bytes());
+        end.put(&message)?;
+        ch.put(n)?;
+    }
+    Ok(())
+}
+
+/// Gets an end, and reads it to its end when it is told to; says how many messages came.
+#[places::start]
+fn reads_late(ch: Channel<Option<Channel<Bytes, ()>>, u32>) -> places::Result {
+    let end = ch.get()?.expect("the end comes first");
+    ch.get()?;
+    let mut count = 0_u32;
+    for message in end.iter() {
+        let Bytes(message) = message?;
+        count += 1;
+        assert_eq!((&message[..4], message.len()), (&count.to_le_bytes()[..], 1 << 16));
+    }
+    Ok(ch.put(count)?)
+}
+
+#[places::start]
+fn who_does_not_read_stops_who_writes_and_nobody_else(_: Channel) -> places::Result {
+    let [a, b] = nodes()?;
+    let (reader, writer) = (reads_late::at(&a).spawn()?, pushes::at(&b).spawn()?);
+    let ends = Channel::pair::<Bytes, ()>()?;
+    reader.put(Some(ends.0))?;
+    writer.put(ends.1)?;
+    let mut put = 0;
+    // It has come to rest when nothing is heard for a while. Were that too short, less would have been put, which is no worse.
+    loop {
+        sync! {
+            n = writer.get() => put = n?,
+            _ = after(Duration::from_millis(500)) => break,
+        }
+    }
+    assert!((16..500).contains(&put), "{put} messages of 64 KiB are under way");
+
+    // The same nodes, the same connections.
+    let (one, other) = (talks::at(&a).spawn()?, talks::at(&b).spawn()?);
+    let ends = Channel::pair::<u32, u32>()?;
+    one.put((ends.0, 1000))?;
+    other.put((ends.1, 1000))?;
+    one.get()?;
+    other.get()?;
+    for node in [&a, &b] {
+        let place = echo::at(node).spawn()?;
+        let large = vec![1; 4 << 20];
+        assert!(place.put_get(&large)?.0 == large);
+    }
+
+    reader.put(None)?;
+    while put < 1000 {
+        put = writer.get().unwrap_or_else(|error| panic!("{error}: the writer {}, the reader {}", writer.wait(), reader.wait()));
+    }
+    assert_eq!(reader.get(), Ok(1000), "the reader {}", reader.wait());
+    Ok(())
+}
+
+/// Puts a thousand numbers and ends.
+#[places::start]
+fn says_and_goes(ch: Channel<(), u32>) -> places::Result {
+    ch.put_many(0..1000)?;
+    Ok(())
+}
+
+#[places::start]
+fn what_was_sent_before_the_end_is_read(_: Channel) -> places::Result {
+    let [a] = nodes()?;
+    let p = says_and_goes::at(&a).spawn()?;
+    assert_eq!(p.wait(), ExitReason::Returned);
+    for number in 0..1000 {
+        assert_eq!(p.get()?, number);
+    }
+    assert_eq!((p.get(), p.put(()), p.get()), (Err(Error::Closed), Err(Error::Closed), Err(Error::Closed)));
+    Ok(())
+}
+
+#[places::start]
+fn one_direction_is_closed_alone(_: Channel) -> places::Result {
+    let [a] = nodes()?;
+    let p = echo::at(&a).spawn()?;
+    for n in 0..100 {
+        p.put(&[n])?;
+    }
+    p.close();
+    for n in 0..100 {
+        assert_eq!(p.get()?.0, [n]);
+    }
+    assert_eq!((p.get(), p.wait()), (Err(Error::Closed), ExitReason::Returned));
+    Ok(())
+}
+
+#[places::start]
+fn who_puts_where_nobody_reads_hears_of_it(_: Channel) -> places::Result {
+    let [a] = nodes()?;
+    let p = exits::at(&a).spawn()?;
+    p.put(0)?;
+    // How many it takes until the news is here is nobody's promise, but it comes.
+    while p.put(0).is_ok() {}
+    assert_eq!((p.put(0), p.try_put(0), p.get()), (Err(Error::Closed), Err(Error::Closed), Err(Error::Closed)));
+    Ok(())
+}
+
+/// Gives back each end that it gets.
+#[places::start]
+fn returns_ends(ch: Channel<Channel<u32, u32>, Channel<u32, u32>>) -> places::Result {
+    for end in ch.iter() {
+        ch.put(end?)?;
+    }
+    Ok(())
+}
+
+#[places::start]
+fn an_end_comes_back_to_where_it_was_made(_: Channel) -> places::Result {
+    let [a, b] = nodes()?;
+    let (one, other) = (returns_ends::at(&a).spawn()?, returns_ends::at(&b).spawn()?);
+    let (stays, mut goes) = Channel::pair::<u32, u32>()?;
+    for n in 0..20 {
+        // Some lie unread in it, on both sides, as it goes.
+        stays.put(n)?;
+        goes.put(n)?;
+        goes = if n % 2 == 0 { one.put_get(goes)? } else { other.put_get(goes)? };
+    }
+    for n in 0..20 {
+        assert_eq!((stays.get()?, goes.get()?), (n, n));
+    }
+    stays.put(99)?;
+    assert_eq!(goes.get()?, 99);
+    drop(stays);
+    assert_eq!(goes.get(), Err(Error::Closed));
+    Ok(())
+}
+
+/// Gets an end, out of that another one, and from there a number, which it says.
+#[places::start]
+fn unpacks(ch: Channel<Channel<Channel<u32, ()>, ()>, u32>) -> places::Result {
+    Ok(ch.put(ch.get()?.get()?.get()?)?)
+}
+
+#[places::start]
+fn ends_lie_in_ends(_: Channel) -> places::Result {
+    let [a, b] = nodes()?;
+    for node in [&a, &b] {
+        let ((number_in, number_out), (end_in, end_out)) = (Channel::pair::<(), u32>()?, Channel::pair::<(), Channel<u32, ()>>()?);
+        number_in.put(42)?;
+        end_in.put(number_out)?;
+        let p = unpacks::at(node).spawn()?;
+        p.put(end_out)?;
+        assert_eq!(p.get()?, 42);
+    }
+    Ok(())
+}
+
+/// Answers on each of many ends with its place in the list.
+#[places::start]
+fn numbers(ch: Channel<Vec<Channel<(), usize>>, ()>) -> places::Result {
+    for (n, end) in ch.get()?.into_iter().enumerate() {
+        end.put(n)?;
+    }
+    Ok(())
+}
+
+#[places::start]
+fn a_message_has_many_ends(_: Channel) -> places::Result {
+    let [a] = nodes()?;
+    let p = numbers::at(&a).spawn()?;
+    let (mine, theirs): (Vec<_>, Vec<_>) =
+        (0..1000).map(|_| Channel::pair::<usize, ()>()).collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
+    p.put(theirs)?;
+    for (n, end) in mine.iter().enumerate() {
+        assert_eq!((end.get(), end.get()), (Ok(n), Err(Error::Closed)));
+    }
+    Ok(())
+}
+
+/// An end that goes from place to place, with what was read from it.
+#[derive(Serialize, Deserialize)]
+struct Tour {
+    end: Channel<u32, ()>,
+    seen: Vec<u32>,
+    stations: Vec<Channel<(), Tour>>,
+    home: Channel<(), Vec<u32>>,
+}
+
+/// Reads a hundred numbers from the end, and hands it on; the last one reads all.
+#[places::start]
+fn station(ch: Channel<Tour, ()>) -> places::Result {
+    let mut tour = ch.get()?;
+    match tour.stations.pop() {
+        Some(next) => {
+            for _ in 0..100 {
+                tour.seen.push(tour.end.get()?);
+            }
+            next.put(tour)?;
+        }
+        None => {
+            for number in tour.end.iter() {
+                tour.seen.push(number?);
+            }
+            tour.home.put(tour.seen)?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts the numbers up to this on an end.
+#[places::start]
+fn counts(ch: Channel<(Channel<(), u32>, u32), ()>) -> places::Result {
+    let (end, count) = ch.get()?;
+    for number in 0..count {
+        end.put(number)?;
+    }
+    Ok(())
+}
+
+#[places::start]
+fn an_end_goes_from_node_to_node_while_somebody_writes(_: Channel) -> places::Result {
+    const COUNT: u32 = 5000;
+    let [a, b, c] = nodes()?;
+    // The writer is here, or on the way.
+    for writer in [&Node::this(), &a, &c] {
+        let route = [&a, &b, &c, &a, &b, &c, &Node::this(), &c, &b, &a];
+        let places = route.iter().map(|node| station::at(node).spawn()).collect::<Result<Vec<_>, _>>()?;
+        let (end, start) = Channel::pair::<u32, ()>()?;
+        let writer = counts::at(writer).spawn()?;
+        writer.put((start, COUNT))?;
+        let (seen, home) = Channel::pair::<Vec<u32>, ()>()?;
+        let mut stations: Vec<_> = places.into_iter().map(places::Place::into_channel).collect();
+        let first = stations.pop().expect("there are stations");
+        first.put(Tour { end, seen: Vec::new(), stations, home })?;
+        assert!(seen.get()?.into_iter().eq(0..COUNT));
+        assert_eq!(writer.wait(), ExitReason::Returned);
+    }
+    Ok(())
+}
+
+/// Makes a channel.
+#[places::start]
+fn makes(ch: Channel<(), (Channel<u32, u32>, Channel<u32, u32>)>) -> places::Result {
+    Ok(ch.put(Channel::pair::<u32, u32>()?)?)
+}
+
+/// Answers on an end that it gets.
+#[places::start]
+fn doubles(ch: Channel<Channel<u32, u32>, ()>) -> places::Result {
+    let end = ch.get()?;
+    for number in end.iter() {
+        end.put(number? * 2)?;
+    }
+    Ok(())
+}
+
+/// Asks on an end that it gets: as often as it is told, any number of times.
+#[places::start]
+fn asks(ch: Channel<Channel<u32, u32>, u32>) -> places::Result {
+    let end = ch.get()?;
+    let ch = ch.typed::<u32, u32>();
+    for times in ch.iter() {
+        let times = times?;
+        for number in 0..times {
+            assert_eq!(end.put_get(number)?, number * 2);
+        }
+        ch.put(times)?;
+    }
+    Ok(())
+}
+
+/// A channel that is made on the first node and used between the two others: so often as each line of input says.
+#[places::start]
+fn asks_across(ch: Channel<u32, u32>) -> places::Result {
+    let [a, b, c] = nodes()?;
+    let maker = makes::at(&a).spawn()?;
+    let ends = maker.get()?;
+    maker.wait();
+    let (answers, asks) = (doubles::at(&b).spawn()?, asks::at(&c).spawn()?);
+    answers.put(ends.0)?;
+    asks.put(ends.1)?;
+    let asks = asks.typed::<u32, u32>();
+    for times in ch.iter() {
+        ch.put(asks.put_get(times?)?)?;
+    }
+    Ok(())
+}
+
+/// Gives a blob back, with the sum of its bytes.
+#[places::start]
+fn adds_up(ch: Channel<Vec<Blob>, (Vec<u64>, Vec<Blob>)>) -> places::Result {
+    for blobs in ch.iter() {
+        let blobs = blobs?;
+        ch.put((blobs.iter().map(sum).collect::<Vec<_>>(), blobs))?;
+    }
+    Ok(())
+}
+
+fn sum(blob: &Blob) -> u64 {
+    let (mut sum, mut offset) = (0, 0);
+    while offset < blob.len() {
+        let piece = blob.read(offset, 1 << 20);
+        offset += piece.len() as u64;
+        sum += piece.iter().map(|&byte| u64::from(byte)).sum::<u64>();
+    }
+    sum
+}
+
+#[places::start]
+fn blobs_cross_whole_shared_and_in_slices(_: Channel) -> places::Result {
+    let [a, b] = nodes()?;
+    let bytes: Vec<u8> = (0..16_u32 << 20).map(|n| (n % 251) as u8).collect();
+    let blob = Blob::new(&bytes)?;
+    drop(bytes);
+    let slice = blob.slice(5_000_000, 1_000_000)?;
+    let (empty, small) = (Blob::new(b"")?, Blob::new(b"abc")?);
+    for node in [&a, &b] {
+        let p = adds_up::at(node).spawn()?;
+        for blobs in [vec![blob.clone()], vec![slice.clone(), slice.clone(), slice.slice(0, 10)?, empty.clone(), small.clone()], vec![]] {
+            p.put(&blobs)?;
+            let (sums, back) = p.get()?;
+            assert_eq!(sums, blobs.iter().map(sum).collect::<Vec<_>>());
+            assert_eq!(back.iter().map(Blob::len).collect::<Vec<_>>(), blobs.iter().map(Blob::len).collect::<Vec<_>>());
+            assert_eq!(back.iter().map(sum).collect::<Vec<_>>(), sums);
+        }
+    }
+    Ok(())
+}
+
+#[places::start]
+fn the_largest_message_crosses(_: Channel) -> places::Result {
+    const LARGEST: usize = 64 << 20;
+    let [a] = nodes()?;
+    let p = echo::at(&a).spawn()?;
+    let mut message: Vec<u8> = (0..LARGEST).map(|n| (n % 253) as u8).collect();
+    p.put(&message)?;
+    assert!(p.get()?.0 == message);
+    message.push(0);
+    assert_eq!(p.put(&message), Err(Error::TooLarge(LARGEST as u64)));
+    assert_eq!(p.put_get(b"still there")?.0, b"still there");
+    Ok(())
+}
+
+#[places::start]
+fn messages_of_all_sizes_cross(_: Channel) -> places::Result {
+    let [a] = nodes()?;
+    let p = echo::at(&a).spawn()?;
+    for size in (0..22).flat_map(|bits| [(1_usize << bits) - 1, 1 << bits, (1 << bits) + 1]) {
+        let message = vec![size as u8; size];
+        assert!(p.put_get(&message)?.0 == message, "{size}");
+    }
+    Ok(())
+}
+
+/// Says a word each time it is told to.
+#[places::start]
+fn says(ch: Channel<String, String>) -> places::Result {
+    for word in ch.iter() {
+        ch.put(word?)?;
+    }
+    Ok(())
+}
+
+#[places::start]
+fn channels_of_two_nodes_are_waited_for_together(_: Channel) -> places::Result {
+    let [a, b] = nodes()?;
+    let (one, other) = (says::at(&a).spawn()?, says::at(&b).spawn()?);
+    let mut heard = [0, 0];
+    one.put("one")?;
+    for _ in 0..200 {
+        sync! {
+            word = one.get() => {
+                assert_eq!(word?, "one");
+                heard[0] += 1;
+                other.put("other")?;
+            }
+            word = other.get() => {
+                assert_eq!(word?, "other");
+                heard[1] += 1;
+                one.put("one")?;
+            }
+            why = one.exited() => panic!("it {why}"),
+            _ = a.lost() => panic!("it is lost"),
+            _ = after(NEVER) => panic!("the timer fired"),
+        }
+    }
+    assert_eq!(heard, [100, 100]);
+    // Who is not chosen loses nothing.
+    one.put_many((0..100).map(|_| "one"))?;
+    other.put_many((0..100).map(|_| "other"))?;
+    let ends = [one.channel(), other.channel()];
+    let mut left = [101, 100];
+    while left != [0, 0] {
+        let (n, word) = sync(ends.iter().map(|end| end.message()));
+        assert_eq!(word?, ["one", "other"][n]);
+        left[n] -= 1;
+    }
+    assert_eq!((one.try_get(), other.try_get()), (Err(Error::WouldBlock), Err(Error::WouldBlock)));
+    Ok(())
+}
+
+#[places::start]
+fn fails(_: Channel) -> places::Result {
+    Err("no luck today".into())
+}
+
+#[inline(never)]
+fn the_culprit(number: u32) {
+    assert!(number > 9, "{number} is too small");
+}
+
+#[places::start]
+fn panics(_: Channel) {
+    the_culprit(std::hint::black_box(3));
+}
+
+#[places::start]
+fn spins(_: Channel) {
+    loop {
+        std::hint::black_box(0);
+    }
+}
+
+#[places::start]
+fn eats(_: Channel) {
+    let mut all = Vec::new();
+    loop {
+        all.push(std::hint::black_box(vec![1_u8; 1 << 20]));
+    }
+}
+
+#[places::start]
+fn every_reason_is_told_as_it_is_here(_: Channel) -> places::Result {
+    let [a] = nodes()?;
+    for code in [0, 7, 255] {
+        let p = exits::at(&a).spawn()?;
+        p.put(code)?;
+        assert_eq!(p.wait(), ExitReason::Exited(code));
+        assert_eq!(p.wait(), ExitReason::Exited(code));
+    }
+    assert_eq!(fails::at(&a).spawn()?.wait(), ExitReason::Failed("no luck today".into()));
+    match panics::at(&a).spawn()?.wait() {
+        ExitReason::Trapped { message, backtrace } => {
+            assert!(message.contains("3 is too small"), "{message}");
+            assert!(backtrace.contains("the_culprit"), "{backtrace}");
+        }
+        other => panic!("{other:?}"),
+    }
+    let over = |why: ExitReason| matches!(why, ExitReason::Limit(_));
+    assert!(over(spins::at(&a).deadline(Duration::from_millis(50)).spawn()?.wait()));
+    // Where the host says which limit it was, or the guest's own allocator gives up, depends on who notices first, here and there.
+    assert_eq!(eats::at(&a).memory(4 << 20).spawn()?.wait().to_string(), eats::spawn_with(Options::new().memory(4 << 20))?.wait().to_string());
+    let p = spins::at(&a).spawn()?;
+    p.kill();
+    assert_eq!(p.wait(), ExitReason::Killed);
+    p.kill();
+    Ok(())
+}
+
+#[places::start]
+fn a_place_elsewhere_is_killed_whatever_it_does(_: Channel) -> places::Result {
+    let [a] = nodes()?;
+    let (p, q) = (reads_nothing::at(&a).spawn()?, spins::at(&a).spawn()?);
+    let watched = [monitor(p.id())?, monitor(q.id())?];
+    p.kill();
+    q.kill();
+    assert_eq!((p.wait(), q.wait()), (ExitReason::Killed, ExitReason::Killed));
+    assert_eq!((watched[0].wait(), watched[1].wait()), (ExitReason::Killed, ExitReason::Killed));
+    assert_eq!((p.get(), q.get()), (Err(Error::Closed), Err(Error::Closed)));
+    // One that has ended keeps its reason.
+    let p = exits::at(&a).spawn()?;
+    p.put(5)?;
+    p.wait();
+    p.kill();
+    assert_eq!(p.wait(), ExitReason::Exited(5));
+    Ok(())
+}
+
+/// Watches a place by its id, and says how it ended.
+#[places::start]
+fn watches(ch: Channel<(String, PlaceId), String>) -> places::Result {
+    let (address, id) = ch.get()?;
+    let _node = Node::connect(&address)?;
+    let watched = monitor(id)?;
+    ch.put("watching")?;
+    Ok(ch.put(watched.wait().to_string())?)
+}
+
+#[places::start]
+fn a_place_elsewhere_is_watched_from_everywhere(_: Channel) -> places::Result {
+    let [a, b] = nodes()?;
+    let address = a.address().expect("it is another node");
+    let p = exits::at(&a).spawn()?;
+    let watchers = [watches::spawn()?, watches::at(&a).spawn()?, watches::at(&b).spawn()?];
+    for watcher in &watchers {
+        assert_eq!(watcher.put_get((address.clone(), p.id()))?, "watching");
+    }
+    p.put(6)?;
+    for watcher in &watchers {
+        assert_eq!(watcher.get()?, "exited with code 6");
+    }
+    p.wait();
+    not_found(monitor(p.id()), "there is no place");
+    let PlaceId { node, seq } = p.id();
+    not_found(monitor(PlaceId { node, seq: u64::MAX }), "there is no place");
+    not_found(monitor(PlaceId { node: NodeId(!node.0), seq }), "");
+    Ok(())
+}
+
+/// Starts a place that it is linked with on a node, and tells its id; lets it end with one code, or ends with the other.
+#[places::start]
+fn is_linked(ch: Channel<(String, Option<u8>, Option<u8>), PlaceId>) -> places::Result {
+    let (address, theirs, own) = ch.get()?;
+    let p = exits::at(&Node::connect(&address)?).link().spawn()?;
+    ch.put(p.id())?;
+    ch.typed::<(), ()>().get()?;
+    if let Some(code) = theirs {
+        p.put(code)?;
+        p.wait();
+    }
+    if let Some(code) = own {
+        exit(code);
+    }
+    sync! { _ = after(NEVER) => Ok(()) }
+}
+
+#[places::start]
+fn links_hold_across_nodes(_: Channel) -> places::Result {
+    let [a, b] = nodes()?;
+    let address = a.address().expect("it is another node");
+    for node in [&Node::this(), &b] {
+        // What goes wrong there ends who is linked with it.
+        let p = is_linked::at(node).spawn()?;
+        p.put((address.clone(), Some(3), None))?;
+        let id = p.get()?;
+        let p = p.typed::<(), ()>();
+        p.put(())?;
+        assert_eq!(p.wait(), ExitReason::Linked(format!("a place that it is linked to ended: {id} exited with code 3")));
+        // And the other way round; to that node it was killed.
+        let p = is_linked::at(node).spawn()?;
+        p.put((address.clone(), None, Some(2)))?;
+        let watched = monitor(p.get()?)?;
+        p.typed::<(), ()>().put(())?;
+        assert_eq!(watched.wait(), ExitReason::Killed);
+        // A good end hurts nobody.
+        let p = is_linked::at(node).spawn()?;
+        p.put((address.clone(), Some(0), Some(9)))?;
+        p.get()?;
+        let p = p.typed::<(), ()>();
+        p.put(())?;
+        assert_eq!(p.wait(), ExitReason::Exited(9));
+    }
+    let p = exits::at(&a).spawn()?;
+    p.link();
+    p.unlink();
+    p.put(1)?;
+    assert_eq!(p.wait(), ExitReason::Exited(1));
+    Ok(())
+}
+
+/// A client of a counter, as the counter sees it.
+type Client = Channel<u32, u32>;
+
+/// Adds what its clients put, and answers each time with the sum.
+#[places::start]
+fn counter(ch: Channel<Client, ()>) -> places::Result {
+    let (mut clients, mut sum) = (Vec::<Client>::new(), 0);
+    loop {
+        let there = clients.iter().map(|client| Either::Right(client.message()));
+        match sync(there.chain([Either::Left(ch.message())])) {
+            (_, Either::Left(client)) => clients.push(client?),
+            (n, Either::Right(Ok(more))) => {
+                sum += more;
+                clients[n].put(sum)?;
+            }
+            (n, Either::Right(Err(_))) => drop(clients.swap_remove(n)),
+        }
+    }
+}
+
+fn client(node: &Node, name: &str) -> Result<Channel<u32, u32>, Error> {
+    node.lookup(name)
+}
+
+/// Adds one at the counter of that name on the node at that address, and says what it was told.
+#[places::start]
+fn adds_one(ch: Channel<(String, String), u32>) -> places::Result {
+    let (address, name) = ch.get()?;
+    Ok(ch.put(client(&Node::connect(&address)?, &name)?.put_get(1)?)?)
+}
+
+#[places::start]
+fn a_name_is_found_from_everywhere(_: Channel) -> places::Result {
+    let [a, b] = nodes()?;
+    let address = a.address().expect("it is another node");
+    counter::at(&a).named("counter").spawn()?;
+    let mut sum = 0;
+    for node in [&Node::this(), &a, &b] {
+        for _ in 0..3 {
+            let p = adds_one::at(node).spawn()?;
+            sum += 1;
+            assert_eq!(p.put_get((address.clone(), "counter".into()))?, sum);
+        }
+    }
+    let clients = (0..100).map(|_| client(&a, "counter")).collect::<Result<Vec<_>, _>>()?;
+    for client in &clients {
+        sum += 1;
+        assert_eq!(client.put_get(1)?, sum);
+    }
+    // Names are of one node each.
+    not_found(client(&b, "counter"), "there is no place named `counter`");
+    not_found(client(&Node::this(), "counter"), "there is no place named `counter`");
+    Ok(())
+}
+
+#[places::start]
+fn a_name_is_given_once_and_freed(_: Channel) -> places::Result {
+    let [a] = nodes()?;
+    for _ in 0..10 {
+        let first = counter::at(&a).named("counter").spawn()?;
+        let second = counter::at(&a).named("counter").spawn();
+        let expected = format!("the name `counter` is taken by place {}", first.id());
+        assert!(matches!(&second, Err(Error::Exists(text)) if *text == expected), "{second:?}");
+        let client = client(&a, "counter")?;
+        assert_eq!(client.put_get(5)?, 5);
+        first.kill();
+        assert_eq!(client.get(), Err(Error::Closed));
+        not_found(counter_client(&a), "there is no place named `counter`");
+    }
+    for name in ["", "a\nb", &"x".repeat(256)] {
+        let refused = counter::at(&a).named(name).spawn();
+        assert!(matches!(&refused, Err(Error::Invalid(text)) if text.contains("is no name")), "{refused:?}");
+    }
+    Ok(())
+}
+
+fn counter_client(node: &Node) -> Result<Channel<u32, u32>, Error> {
+    client(node, "counter")
+}
+
+/// Starts a detached counter named `left` and one that is not, named `taken`, on the node of the argument; says so, and waits for the
+/// end of its input.
+#[places::start]
+fn leaves_one_of_two(ch: Channel<(), ()>) -> places::Result {
+    let [a] = nodes()?;
+    let _left = counter::at(&a).named("left").detached().spawn()?;
+    let _taken = counter::at(&a).named("taken").spawn()?;
+    client(&a, "left")?.put_get(1)?;
+    ch.put(())?;
+    match ch.get() {
+        Err(Error::Closed) => Ok(()),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Says how far the counter named `left` has come.
+#[places::start]
+fn finds_what_was_left(ch: Channel<(), u32>) -> places::Result {
+    let [a] = nodes()?;
+    Ok(ch.put(client(&a, "left")?.put_get(1)?)?)
+}
+
+/// Starts, on the node at this address, what [`leaves_one_of_two`] does, and waits for ever.
+#[places::start]
+fn starts_two(ch: Channel<String, ()>) -> places::Result {
+    let b = Node::connect(&ch.get()?)?;
+    let _left = counter::at(&b).named("left").detached().spawn()?;
+    let taken = counter::at(&b).named("taken").spawn()?;
+    ch.put(())?;
+    taken.wait();
+    Ok(())
+}
+
+/// Lets a place on the first node start two on the second; says so, and waits for the end of its input.
+#[places::start]
+fn starts_some_from_another_node(ch: Channel<(), ()>) -> places::Result {
+    let [a, b] = nodes()?;
+    let p = starts_two::at(&a).spawn()?;
+    p.put(b.address().expect("it is another node"))?;
+    p.get()?;
+    ch.put(())?;
+    match ch.get() {
+        Err(Error::Closed) => Ok(()),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Starts a detached place that would never end.
+#[places::start]
+fn leaves_one_that_never_ends(_: Channel) -> places::Result {
+    let [a] = nodes()?;
+    reads_nothing::at(&a).detached().spawn()?;
+    Ok(())
+}
+
+/// Prints lines.
+#[places::start]
+fn prints_much(_: Channel) {
+    for n in 0..2000 {
+        println!("line {n}");
+        if n % 10 == 0 {
+            eprintln!("error {n}");
+        }
+    }
+    // Without an end of line.
+    print!("the last");
+}
+
+#[places::start]
+fn what_a_place_prints_comes_in_order_and_before_its_end(_: Channel) -> places::Result {
+    let [a] = nodes()?;
+    prints_much::at(&a).spawn()?.wait();
+    println!(" one");
+    Ok(())
+}
+
+#[places::start]
+fn what_is_not_there_is_told_with_what_is(_: Channel) -> places::Result {
+    let [a] = nodes()?;
+    let nobody = places::spawn(Module::This, "nobody", Options::new().at(&a));
+    not_found(nobody, "has no start function `nobody`");
+    let nobody = places::spawn(Module::This, "nobody", Options::new().at(&a));
+    not_found(nobody, "`prints-much`");
+    not_found(places::spawn("nowhere.wasm", "main", Options::new().at(&a)), "nowhere.wasm");
+    denied(places::spawn("../nowhere.wasm", "main", Options::new().at(&a)), "");
+    Ok(())
+}
+
+/// Says whether it has the network, and which environment variables.
+#[places::start]
+fn looks_around(ch: Channel<(), (bool, Vec<String>)>) -> places::Result {
+    Ok(ch.put((TcpListener::bind("127.0.0.1:0").is_ok(), std::env::vars().map(|(name, _)| name).collect()))?)
+}
+
+/// Says what [`looks_around`] does of a place that it starts on the node at this address.
+#[places::start]
+fn looks_further(ch: Channel<String, (bool, Vec<String>)>) -> places::Result {
+    let node = Node::connect(&ch.get()?)?;
+    Ok(ch.put(looks_around::at(&node).spawn()?.get()?)?)
+}
+
+/// The first node would give the network, and this place does not have it.
+#[places::start]
+fn nobody_gets_more_elsewhere_than_who_starts_it_has(_: Channel) -> places::Result {
+    let [a, b] = nodes()?;
+    let nothing = (false, vec!["A".to_owned()]);
+    assert_eq!(looks_around::at(&a).spawn()?.get()?, nothing);
+    // Nor by way of a third.
+    let p = looks_further::at(&b).spawn()?;
+    assert_eq!(p.put_get(a.address().expect("it is another node"))?, nothing);
+    let network = Grants { network: true, ..Grants::default() };
+    denied(looks_around::at(&a).grants(network).spawn(), "network");
+    denied(looks_around::at(&a).grants(Grants { dirs: vec!["/data".into()], ..Grants::default() }).spawn(), "/data");
+    denied(looks_around::at(&a).grants(Grants { env: vec!["B".into()], ..Grants::default() }).spawn(), "B");
+    denied(looks_around::at(&a).memory(128 << 20).spawn(), "memory");
+    assert_eq!(looks_around::at(&a).grants(Grants::default()).spawn()?.get()?, (false, Vec::new()));
+    Ok(())
+}
+
+/// The first node grants the network and the second does not; this place has it, and more memory than either gives.
+#[places::start]
+fn nobody_gets_more_elsewhere_than_that_node_grants(_: Channel) -> places::Result {
+    let [a, b] = nodes()?;
+    let at = |node| looks_around::at(node).memory(64 << 20);
+    assert!(at(&a).spawn()?.get()?.0);
+    // What is not asked for by name is left out where it is not granted.
+    assert!(!at(&b).spawn()?.get()?.0);
+    let network = Grants { network: true, ..Grants::default() };
+    assert!(at(&a).grants(network.clone()).spawn()?.get()?.0);
+    denied(at(&b).grants(network).spawn(), "does not grant the network");
+    denied(at(&b).grants(Grants { nodes: true, ..Grants::default() }).spawn(), "does not grant other nodes");
+    let large = looks_around::at(&b).spawn();
+    assert!(matches!(&large, Err(Error::Limit(text)) if text.contains("at most 67108864 bytes of memory")), "{large:?}");
+    Ok(())
+}
+
+#[places::start]
+fn many_places_are_started_elsewhere(_: Channel) -> places::Result {
+    let [a, b] = nodes()?;
+    let places = (0..500).map(|n| waits::at(if n % 2 == 0 { &a } else { &b }).spawn()).collect::<Result<Vec<_>, _>>()?;
+    for place in &places {
+        place.close();
+    }
+    assert!(places.iter().all(|place| place.wait() == ExitReason::Returned));
+    Ok(())
+}
+
+#[places::start]
+fn one_node_is_one_however_often_it_is_dialled(_: Channel) -> places::Result {
+    let [a] = nodes()?;
+    let address = a.address().expect("it is another node");
+    for _ in 0..10 {
+        assert_eq!(Node::connect(&address)?.id(), a.id());
+    }
+    Ok(())
+}
