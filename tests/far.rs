@@ -204,7 +204,9 @@ fn a_module_that_changed_is_shipped_again() {
     let lab = Lab::new();
     let node = lab.node(&[]);
     let file = lab.path().join("changing.wasm");
-    for (from, expected) in [("hello_world", "hello-world received: Hello\n"), ("remote_kill", "it says: I compute\n"), ("hello_world", "hello-world received")] {
+    for (from, expected) in
+        [("hello_world", "hello-world received: Hello\n"), ("remote_kill", "it says: I compute\n"), ("hello_world", "hello-world received")]
+    {
         fs::copy(guest(from), &file).expect("there is room");
         let ended = lab.placehost(&["run", file.to_str().expect("text"), "main", "--at", &node.address]).fails(0, &[]);
         assert!(ended.stdout.starts_with(expected), "{}", ended.stdout);

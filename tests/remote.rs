@@ -330,7 +330,7 @@ fn what_runs_is_listed_and_ended() {
     assert_eq!((&shown["node"]["id"], &shown["node"]["name"]), (&node.id.as_str().into(), &"host1".into()));
     let place = &shown["places"][0];
     assert_eq!((&place["module"], &place["start"], &place["name"]), (&"lives.wasm".into(), &"waits-for-many".into(), &Value::Null));
-    assert_eq!((&place["out"], &place["in"], &place["mailbox"]), (&1.into(), &0.into(), &Value::Null));
+    assert_eq!((&place["out"], &place["in"], &place["mailbox"]), (&1.into(), &0.into(), &0.into()));
     assert!(place["memory"].as_u64().is_some_and(|memory| memory >= 65_536) && place["age_ms"].is_u64(), "{place}");
     let id = place["id"].as_str().expect("it is text");
     assert!(id.starts_with(&format!("{}.", node.id)), "{id}");

@@ -533,7 +533,10 @@ fn every_reason_is_told_as_it_is_here(_: Channel) -> places::Result {
     let over = |why: ExitReason| matches!(why, ExitReason::Limit(_));
     assert!(over(spins::at(&a).deadline(Duration::from_millis(50)).spawn()?.wait()));
     // Where the host says which limit it was, or the guest's own allocator gives up, depends on who notices first, here and there.
-    assert_eq!(eats::at(&a).memory(4 << 20).spawn()?.wait().to_string(), eats::spawn_with(Options::new().memory(4 << 20))?.wait().to_string());
+    assert_eq!(
+        eats::at(&a).memory(4 << 20).spawn()?.wait().to_string(),
+        eats::spawn_with(Options::new().memory(4 << 20))?.wait().to_string()
+    );
     let p = spins::at(&a).spawn()?;
     p.kill();
     assert_eq!(p.wait(), ExitReason::Killed);

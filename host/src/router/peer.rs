@@ -245,6 +245,8 @@ fn forget_when_ended(host: &Arc<Shared>, place: &Place, owner: Arc<Owner>) {
 /// What a request of ours started or watches has ended: told once its output has appeared.
 pub(super) fn exited(hub: &Hub, session: &Arc<Session>, guest: &Arc<Guest>, request: RequestId, reason: Exit, before: Before) {
     let (session, guest) = (Arc::clone(session), Arc::clone(guest));
+    let reason = reason_of(reason);
+    guest.standing.known(request, reason.clone());
     hub.runtime().spawn(async move {
         session.outputs.finish(request, before.output).await;
         if before.channel
@@ -253,7 +255,7 @@ pub(super) fn exited(hub: &Hub, session: &Arc<Session>, guest: &Arc<Guest>, requ
             // It ends, at the latest, with the session.
             inflow.ended().await;
         }
-        guest.standing.ended(request, reason_of(reason));
+        guest.standing.ended(request, reason);
     });
 }
 
@@ -264,6 +266,8 @@ pub(super) struct Standing(Mutex<HashMap<RequestId, Stands>>);
 
 struct Stands {
     tell: Tell,
+    /// How it ended, while what it said is still on its way.
+    known: Option<ExitReason>,
     /// What the place puts on its channel, on its way to who started it.
     inflow: Option<Inflow>,
 }
@@ -278,7 +282,13 @@ enum Tell {
 
 impl Standing {
     fn expect(&self, request: RequestId, inflow: Option<Inflow>) {
-        lock(&self.0).insert(request, Stands { tell: Tell::Expected, inflow });
+        lock(&self.0).insert(request, Stands { tell: Tell::Expected, known: None, inflow });
+    }
+
+    fn known(&self, request: RequestId, reason: ExitReason) {
+        if let Some(stands) = lock(&self.0).get_mut(&request) {
+            stands.known = Some(reason);
+        }
     }
 
     fn forget(&self, request: RequestId) {
@@ -296,7 +306,7 @@ impl Standing {
                 drop(map);
                 teller.tell(reason);
             }
-            Some(Stands { inflow, .. }) => drop(map.insert(request, Stands { tell: Tell::Teller(teller), inflow })),
+            Some(stands) => drop(map.insert(request, Stands { tell: Tell::Teller(teller), ..stands })),
             // The session is over: dropping the teller tells so, with no lock held.
             None => drop(map),
         }
@@ -309,15 +319,19 @@ impl Standing {
                 drop(map);
                 teller.tell(reason);
             }
-            Some(Stands { tell: Tell::Expected, inflow }) => drop(map.insert(request, Stands { tell: Tell::Ended(reason), inflow })),
-            _ => {}
+            Some(stands) => drop(map.insert(request, Stands { tell: Tell::Ended(reason), ..stands })),
+            None => {}
         }
     }
 
-    /// The session is over: whoever is still waited for is lost.
+    /// The session is over: of whom it is not known how it ended, it is now that its node is lost.
     pub(super) fn clear(&self) {
         let all = std::mem::take(&mut *lock(&self.0));
-        drop(all);
+        for stands in all.into_values() {
+            if let Stands { tell: Tell::Teller(teller), known: Some(reason), .. } = stands {
+                teller.tell(reason);
+            }
+        }
     }
 }
 

@@ -134,7 +134,7 @@ fn a_node_does_not_talk_to_itself() {
     let mut node = node(1);
     node.handle_connected(NOW, OURS, true, key(1));
     node.handle_hello(NOW, OURS, hello(1));
-    assert!(matches!(closed(&actions(&mut node), OURS), Some(Goodbye::Protocol(_))));
+    assert_eq!(closed(&actions(&mut node), OURS), Some(&Goodbye::Itself));
 }
 
 #[test]
