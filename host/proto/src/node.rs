@@ -65,7 +65,6 @@ pub struct Config {
 
 /// What the owner of a node is to do, in this order.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "they are few, and consumed at once")]
 pub enum Action {
     /// Send the greeting on the control stream of this session.
     Greet(SessionKey, Hello),
@@ -325,9 +324,9 @@ impl Node {
             Control::Want(digest) => Event::Wanted(digest),
             Control::CannotShip(digest, why) => Event::NotShipped(digest, why),
             Control::Revoked(list) => Event::Revoked(list),
-            Control::Finish(id, end) => return self.to_link(key, id, |route| Command::Finish(route, end)),
-            Control::Gone(id, end) => return self.to_link(key, id, |route| Command::Gone(route, end)),
-            Control::Credit(id, bytes) => return self.to_link(key, id, |route| Command::Credit(route, bytes)),
+            Control::Finish(id, end) => return self.tell_link(key, id, |route| Command::Finish(route, end)),
+            Control::Gone(id, end) => return self.tell_link(key, id, |route| Command::Gone(route, end)),
+            Control::Credit(id, bytes) => return self.tell_link(key, id, |route| Command::Credit(route, bytes)),
             Control::Introduce(introduce) => return self.introduced(key, introduce),
             Control::Ping(number) => {
                 self.actions.push_back(Action::Send(key, Control::Pong(number)));
@@ -345,7 +344,7 @@ impl Node {
 
     /// A link that is not there any more may still be spoken of: it ended while that was under way. One that is not there yet is
     /// told when it is.
-    fn to_link(&mut self, key: SessionKey, id: LinkId, command: impl FnOnce(Route) -> Command) -> Result<(), &'static str> {
+    fn tell_link(&mut self, key: SessionKey, id: LinkId, command: impl FnOnce(Route) -> Command) -> Result<(), &'static str> {
         let Some(session) = self.sessions.get_mut(&key) else { return Ok(()) };
         let command = command(Route { session: key, id });
         match session.links.get(&id) {

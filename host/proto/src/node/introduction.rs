@@ -134,12 +134,11 @@ impl Node {
     }
 
     pub(super) fn introduced(&mut self, session: SessionKey, introduce: Introduce) -> Breach {
-        if let Introduce::Expect { link, .. } | Introduce::Meet { link, .. } = introduce {
-            if self.is_on_its_way(Route { session, id: link })
-                && self.sessions.get_mut(&session).is_some_and(|session| session.hold(link, &introduce))
-            {
-                return Ok(());
-            }
+        if let Introduce::Expect { link, .. } | Introduce::Meet { link, .. } = introduce
+            && self.is_on_its_way(Route { session, id: link })
+            && self.sessions.get_mut(&session).is_some_and(|session| session.hold(link, &introduce))
+        {
+            return Ok(());
         }
         match introduce {
             Introduce::Expect { number, link, node, key } => self.expect(session, number, link, node, key),

@@ -198,7 +198,7 @@ impl Session {
     }
 
     pub(super) fn take_link(&mut self, id: LinkId) -> Result<(), &'static str> {
-        if (id.0 % 2 == 0) == self.dialled {
+        if id.0.is_multiple_of(2) == self.dialled {
             return Err("a link named by the wrong side");
         }
         if self.links.len() >= MAX_LINKS {
@@ -228,7 +228,7 @@ impl Session {
 
     /// Whether this link is still to be named: by the peer, for our own are known from the start.
     pub(super) fn is_to_come(&self, id: LinkId) -> bool {
-        let theirs = (id.0 % 2 == 0) != self.dialled;
+        let theirs = id.0.is_multiple_of(2) != self.dialled;
         theirs && (self.skipped.contains(&id) || (id.0 >= self.first_to_come(id) && self.is_near(id)))
     }
 
