@@ -351,8 +351,10 @@ mod tests {
     #[test]
     fn a_link_moves_without_loss_or_overtaking() {
         let mut link = Link::new(OLD);
+        link.sent(2 * WINDOW);
         assert_eq!(commanded(&mut link, Command::Expect(NEW)), []);
         assert_eq!(commanded(&mut link, Command::Move(NEW)), [Effect::EndOut(OLD, End::Moved)]);
+        // With a window of its own: nobody grants again what was sent by the old route.
         assert_eq!((link.may_send(), link.reads()), (Some(NEW), Some(OLD)));
         let moved = told(&mut link, |link, effects| link.remote_ended(End::Moved, effects));
         assert_eq!(moved, [Effect::ReadFrom(NEW), Effect::Moved(NEW)]);
@@ -387,6 +389,17 @@ mod tests {
         commanded(&mut link, Command::Expect(NEW));
         let ended = told(&mut link, |link, effects| link.remote_ended(End::NodeLost, effects));
         assert_eq!(ended, [Effect::EndIn(End::NodeLost), Effect::TellGone(NEW, End::NodeLost)]);
+    }
+
+    #[test]
+    fn a_link_that_has_moved_says_so_before_it_is_done() {
+        let mut link = Link::new(OLD);
+        commanded(&mut link, Command::Expect(NEW));
+        commanded(&mut link, Command::Move(NEW));
+        told(&mut link, |link, effects| link.local_ended(End::Closed, effects));
+        let done = told(&mut link, |link, effects| link.remote_ended(End::Closed, effects));
+        let gone = Effect::TellGone(NEW, End::Closed);
+        assert_eq!(done, [Effect::EndIn(End::Closed), gone, Effect::Moved(NEW), Effect::Done]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Laws of sessions, by name; the virtual network tests what follows from them.
 
 use super::*;
+use crate::frame::Introduce;
 
 fn node(id: u128) -> Node {
     let addresses = vec![format!("n{id}:6340")];
@@ -163,4 +164,133 @@ fn who_never_greets_is_lost_in_the_time_out() {
     assert_eq!(node.poll_timeout(), Some(due));
     node.handle_time(due);
     assert!(actions(&mut node).contains(&Action::Close(THEIRS, Goodbye::Silent)));
+}
+
+/// A node that forwards between a link by a session with 2 and one by a session with 3, and has begun to introduce them.
+fn introducer(own: u128) -> (Node, [(LinkKey, LinkId); 2]) {
+    let mut node = node(own);
+    let links = [(OURS, 2), (THEIRS, 3)].map(|(session, id)| {
+        node.handle_connected(NOW, session, true, key(id));
+        node.handle_hello(NOW, session, hello(id));
+        node.open_link(session).expect("a link")
+    });
+    node.links_met(links[0].0, links[1].0);
+    assert!(matches!(actions(&mut node)[..], [.., Action::Send(THEIRS, Control::Introduce(Introduce::Expect { number: 1, .. }))]));
+    (node, links)
+}
+
+/// What the node says to this when it comes by that session.
+fn said(node: &mut Node, session: SessionKey, introduce: Introduce) -> Vec<Action> {
+    node.handle_control(NOW, session, Control::Introduce(introduce));
+    actions(node)
+}
+
+fn expect(number: u64, link: LinkId) -> Introduce {
+    Introduce::Expect { number, link, node: NodeId(7), key: key(7) }
+}
+
+fn meet(number: u64, link: LinkId) -> Introduce {
+    Introduce::Meet { number, link, node: NodeId(7), key: key(7), addresses: vec!["n7:6340".into()] }
+}
+
+fn send(session: SessionKey, introduce: Introduce) -> Action {
+    Action::Send(session, Control::Introduce(introduce))
+}
+
+#[test]
+fn the_introduction_by_the_smaller_id_goes_on() {
+    let (mut smaller, [_, (_, link)]) = introducer(1);
+    assert_eq!(said(&mut smaller, THEIRS, expect(9, link)), [send(THEIRS, Introduce::Expecting { number: 9, yes: false })]);
+    let (mut larger, [_, (_, link)]) = introducer(4);
+    let yields = [send(THEIRS, Introduce::Forget { number: 1 }), send(THEIRS, Introduce::Expecting { number: 9, yes: true })];
+    assert_eq!(said(&mut larger, THEIRS, expect(9, link)), yields);
+}
+
+#[test]
+fn an_introduction_that_has_come_to_meet_goes_on() {
+    // The other has: even the smaller id gives way.
+    let (mut node, [_, (_, link)]) = introducer(1);
+    let told = said(&mut node, THEIRS, meet(9, link));
+    assert!(matches!(&told[..], [forget, Action::Dial { .. }] if *forget == send(THEIRS, Introduce::Forget { number: 1 })), "{told:?}");
+    // This one has: even the larger id does not.
+    let (mut node, [(_, link), _]) = introducer(4);
+    let told = said(&mut node, THEIRS, Introduce::Expecting { number: 1, yes: true });
+    assert!(matches!(told[..], [Action::Send(OURS, Control::Introduce(Introduce::Meet { .. }))]), "{told:?}");
+    assert_eq!(said(&mut node, OURS, expect(9, link)), [send(OURS, Introduce::Expecting { number: 9, yes: false })]);
+    // Both have: the smaller id does.
+    let gives_way = said(&mut node, OURS, meet(9, link));
+    assert!(matches!(&gives_way[..], [forget, Action::Dial { .. }] if *forget == send(THEIRS, Introduce::Forget { number: 1 })));
+}
+
+#[test]
+fn a_link_whose_introduction_was_cut_off_takes_part_in_no_other() {
+    let (mut node, [(_, from), (to, _)]) = introducer(4);
+    said(&mut node, THEIRS, Introduce::Expecting { number: 1, yes: true });
+    node.link_done(to);
+    assert_eq!(said(&mut node, OURS, meet(9, from)), [send(OURS, Introduce::Unreachable { number: 9 })]);
+    assert_eq!(said(&mut node, OURS, expect(9, from)), [send(OURS, Introduce::Expecting { number: 9, yes: false })]);
+}
+
+#[test]
+fn an_introduction_waits_for_its_link() {
+    let mut node = node(1);
+    node.handle_connected(NOW, OURS, true, key(2));
+    node.handle_hello(NOW, OURS, hello(2));
+    actions(&mut node);
+    let link = LinkId(1);
+    assert_eq!(said(&mut node, OURS, expect(9, link)), []);
+    assert_eq!(said(&mut node, OURS, Introduce::Forget { number: 9 }), []);
+    assert_eq!(said(&mut node, OURS, expect(10, link)), []);
+    node.accept_link(OURS, link).expect("a link");
+    assert_eq!(actions(&mut node), [send(OURS, Introduce::Expecting { number: 10, yes: true })]);
+}
+
+#[test]
+fn how_a_link_ended_waits_for_its_name() {
+    let mut node = node(1);
+    node.handle_connected(NOW, OURS, true, key(2));
+    node.handle_hello(NOW, OURS, hello(2));
+    let route = Route { session: OURS, id: LinkId(1) };
+    node.handle_control(NOW, OURS, Control::Finish(route.id, End::Closed));
+    node.handle_control(NOW, OURS, Control::Gone(route.id, End::NodeLost));
+    actions(&mut node);
+    let link = node.accept_link(OURS, route.id).expect("a link");
+    let told = [Command::Gone(route, End::NodeLost), Command::Finish(route, End::Closed)];
+    assert_eq!(actions(&mut node), told.map(|command| Action::Link(link, command)));
+}
+
+#[test]
+fn another_life_at_the_address_is_not_who_was_looked_for() {
+    let mut node = node(1);
+    node.handle_connected(NOW, OURS, true, key(2));
+    node.handle_hello(NOW, OURS, hello(2));
+    let (_, link) = node.open_link(OURS).expect("a link");
+    actions(&mut node);
+    let told = said(&mut node, OURS, meet(9, link));
+    let [Action::Dial { attempt, .. }] = told[..] else { panic!("{told:?}") };
+    // By the same key, but not with the same id.
+    node.handle_connected(NOW, THEIRS, true, key(7));
+    node.handle_hello(NOW, THEIRS, hello(8));
+    actions(&mut node);
+    node.handle_dialled(attempt, Some(THEIRS));
+    assert_eq!(actions(&mut node), [send(OURS, Introduce::Unreachable { number: 9 })]);
+}
+
+#[test]
+fn who_is_a_stranger_stays_and_says_so() {
+    let mut node = node(1);
+    for (session, id) in [(OURS, 2), (THEIRS, 7)] {
+        node.handle_connected(NOW, session, true, key(id));
+        node.handle_hello(NOW, session, hello(id));
+    }
+    let (link, id) = node.open_link(OURS).expect("a link");
+    actions(&mut node);
+    let by = Route { session: THEIRS, id: LinkId(0) };
+    let attach = Introduce::Attach { introducer: NodeId(2), number: 9, link: by.id };
+    assert_eq!(said(&mut node, OURS, meet(9, id)), [Action::Link(link, Command::Expect(by)), send(THEIRS, attach)]);
+    let stays = [Action::Link(link, Command::Forget(by)), send(OURS, Introduce::Unreachable { number: 9 })];
+    assert_eq!(said(&mut node, THEIRS, Introduce::Stranger { introducer: NodeId(2), number: 9 }), stays);
+    assert_eq!(node.link_at(by), None);
+    // And may be introduced again.
+    assert_eq!(said(&mut node, OURS, expect(10, id)), [send(OURS, Introduce::Expecting { number: 10, yes: true })]);
 }

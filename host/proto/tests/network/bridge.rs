@@ -26,9 +26,7 @@ pub(crate) struct Bridge {
 
 impl Host {
     fn link(&mut self, world: &mut World, key: LinkKey, route: Route, channel: usize, side: usize) {
-        if world.ledger.speaks {
-            eprintln!("{:>9} {}.{} {key:?} by {route:?} holds side {side} of {channel}", world.wire.now, self.at.slot, self.at.life);
-        }
+        self.say(world, format_args!("{key:?} by {route:?} holds side {side} of {channel}"));
         self.links.insert(
             key,
             Bridge {
@@ -168,9 +166,7 @@ impl Host {
 
     fn obey_node(&mut self, world: &mut World, key: LinkKey) -> bool {
         let Some(command) = self.links.get_mut(&key).and_then(|bridge| bridge.commands.pop_front()) else { return false };
-        if world.ledger.speaks {
-            eprintln!("{:>9} {}.{} {key:?} <- {command:?}", world.wire.now, self.at.slot, self.at.life);
-        }
+        self.say(world, format_args!("{key:?} <- {command:?}"));
         self.with(world, key, |link, effects| link.command(command, effects));
         true
     }
@@ -187,7 +183,10 @@ impl Host {
         let (attachments, bytes) = match frame {
             LinkFrame::Message(bytes) => (Attachments::default(), bytes),
             LinkFrame::Attached(attachments, bytes) => (attachments, bytes),
-            LinkFrame::End(end) => return self.with(world, key, |link, effects| link.remote_ended(end, effects)) || true,
+            LinkFrame::End(end) => {
+                self.with(world, key, |link, effects| link.remote_ended(end, effects));
+                return true;
+            }
         };
         if let Some(bridge) = self.links.get_mut(&key) {
             assert!(bridge.link.owed() < WINDOW, "more was sent than was allowed");
@@ -270,9 +269,7 @@ impl Host {
     }
 
     fn effect(&mut self, world: &mut World, key: LinkKey, effect: Effect) {
-        if world.ledger.speaks {
-            eprintln!("{:>9} {}.{} {key:?} -> {effect:?}", world.wire.now, self.at.slot, self.at.life);
-        }
+        self.say(world, format_args!("{key:?} -> {effect:?}"));
         let Some(bridge) = self.links.get_mut(&key) else { return };
         let (number, side) = (bridge.channel, bridge.side);
         match effect {

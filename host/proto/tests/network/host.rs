@@ -1,6 +1,7 @@
 //! A node of the network, and the host around it as far as the protocol needs one: sessions, streams, requests.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
 use std::time::Duration;
 
 use placehost_proto::codec::{self, ControlFrame, Decoder};
@@ -204,9 +205,7 @@ impl Host {
     /// Does what the node wants.
     pub(crate) fn obey(&mut self, world: &mut World) {
         while let Some(action) = self.node.poll_action() {
-            if world.ledger.speaks {
-                eprintln!("{:>9} {}.{} {action:?}", world.wire.now, self.at.slot, self.at.life);
-            }
+            self.say(world, format_args!("{action:?}"));
             match action {
                 Action::Greet(key, hello) => {
                     let mut bytes = Vec::new();
@@ -365,6 +364,14 @@ impl Host {
         let mut bytes = Vec::new();
         codec::put_control(&mut bytes, control);
         self.send(world, key, CONTROL, &bytes);
+    }
+
+    /// Says what happens, where a seed is run alone.
+    #[expect(clippy::print_stderr, reason = "the test's harness keeps it unless the test fails")]
+    pub(crate) fn say(&self, world: &World, what: fmt::Arguments<'_>) {
+        if world.ledger.speaks {
+            eprintln!("{:>9} {}.{} {what}", world.wire.now, self.at.slot, self.at.life);
+        }
     }
 
     /// The sessions that are up.

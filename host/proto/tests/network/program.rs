@@ -105,9 +105,7 @@ impl Host {
             }
             None => {
                 if let Some(end) = mailbox.ended.or(mailbox.abandoned) {
-                    if world.ledger.speaks {
-                        eprintln!("{:>9} {}.{} {name:?} reads {end:?} of {channel}", world.wire.now, self.at.slot, self.at.life);
-                    }
+                    self.say(world, format_args!("{name:?} reads {end:?} of {channel}"));
                     world.ledger.told_reader(name, end);
                     self.held[at].told_reader = true;
                 }

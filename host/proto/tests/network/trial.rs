@@ -35,7 +35,7 @@ impl Trial {
         let mut rng = Rng::new(seed);
         let nodes = 2 + rng.index(4);
         let slowest = rng.pick(&[200, 3_000, 20_000]);
-        let heavy = rng.chance(6);
+        let heavy = rng.chance(10);
         let mut world = World { wire: Wire::new(rng, slowest), ledger: Ledger::default(), mode: Mode::Busy, heavy };
         world.ledger.speaks = speaks;
         let mut trial = Self { world, faults, hosts: Vec::new(), frozen: Vec::new(), lives: 0 };
