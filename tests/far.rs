@@ -93,14 +93,6 @@ impl Talk {
         writeln!(pipe, "{line}").expect("it reads");
     }
 
-    pub(crate) fn child(&self) -> &Child {
-        &self.child
-    }
-
-    pub(crate) fn into_child(self) -> Child {
-        self.child
-    }
-
     /// Closes its input, and expects it to end with success, and to say no more.
     #[track_caller]
     pub(crate) fn is_done(mut self) {
