@@ -95,7 +95,7 @@ impl Talk {
 
     /// Closes its input, and expects it to end with success, and to say no more.
     #[track_caller]
-    pub(crate) fn is_done(mut self) {
+    pub(crate) fn ends_well(mut self) {
         drop(self.child.stdin.take());
         let ended = end(self.child);
         assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
@@ -123,7 +123,7 @@ fn two_nodes_that_were_introduced_talk_without_who_introduced_them() {
     a.signal("-KILL");
     talk.put("1000");
     assert_eq!(talk.get(), "1000");
-    talk.is_done();
+    talk.ends_well();
     drop(a);
 }
 
@@ -139,7 +139,7 @@ fn two_nodes_that_cannot_reach_each_other_talk_by_way_of_a_third() {
         assert_eq!(talk.get(), "1000");
     }
     assert_eq!((channels(&lab, &b, &c), channels(&lab, &c, &b)), (None, None));
-    talk.is_done();
+    talk.ends_well();
     [a, b, c].iter().for_each(|node| lab.has_places(node, 0));
 }
 
@@ -150,7 +150,7 @@ fn a_detached_place_outlives_the_node_of_who_started_it() {
     let mut talk = Talk::start(far(&lab, "leaves-one-of-two", &[], &[&node]));
     assert_eq!(talk.get(), "null");
     lab.has_places(&node, 2);
-    talk.is_done();
+    talk.ends_well();
     lab.has_places(&node, 1);
     assert_eq!(lab.places(&node)[0]["name"], "left");
     for n in 2..4 {
