@@ -7,6 +7,8 @@ use std::time::Instant;
 use places::{Bytes, Channel, Error, Grants, Node, Options, Place};
 
 type End = Channel<Bytes, Bytes>;
+/// Puts messages like this one.
+type Put<'a> = &'a dyn Fn(&Place, &[u8]) -> Result<(), Error>;
 
 /// Answers with what it got until the other end is gone.
 #[places::start]
@@ -191,7 +193,7 @@ fn far(_: Channel) -> places::Result {
         (0..n).try_for_each(|_| place.put_get(&message).map(drop))?;
         report(&format!("far.ping.{size}B"), start.elapsed().as_secs_f64() * 1e6 / n as f64, "us");
     }
-    let measure = |name: &str, place: Place, size: usize, n: usize, put: &dyn Fn(&Place, &[u8]) -> Result<(), Error>| -> places::Result {
+    let measure = |name: &str, place: Place, size: usize, n: usize, put: Put<'_>| -> places::Result {
         let message = vec![7; size];
         let start = Instant::now();
         put(&place, &message)?;
