@@ -266,7 +266,7 @@ fn a_message_has_many_ends(_: Channel) -> places::Result {
 struct Tour {
     end: Channel<u32, ()>,
     seen: Vec<u32>,
-    stations: Vec<Channel<(), Tour>>,
+    stations: Vec<Channel<(), Self>>,
     home: Channel<(), Vec<u32>>,
 }
 
@@ -322,9 +322,12 @@ fn an_end_goes_from_node_to_node_while_somebody_writes(_: Channel) -> places::Re
     Ok(())
 }
 
+/// Both ends of a channel.
+type Ends = (Channel<u32, u32>, Channel<u32, u32>);
+
 /// Makes a channel.
 #[places::start]
-fn makes(ch: Channel<(), (Channel<u32, u32>, Channel<u32, u32>)>) -> places::Result {
+fn makes(ch: Channel<(), Ends>) -> places::Result {
     Ok(ch.put(Channel::pair::<u32, u32>()?)?)
 }
 
