@@ -119,6 +119,7 @@ impl Trial {
             5 if self.hosts[slot].is_some() && self.frozen[slot].is_none() => {
                 let long = self.world.wire.rng.below(2 * TIMEOUT);
                 self.world.ledger.lossy = true;
+                self.excuse(slot);
                 if long > TIMEOUT + 3 * self.world.wire.slowest {
                     self.connections_of(slot).into_iter().for_each(|connection| self.lose(connection));
                 }
@@ -163,16 +164,27 @@ impl Trial {
         wire.alive().into_iter().filter(|&at| wire.connections[at].sides.iter().any(|side| side.slot == slot)).collect()
     }
 
-    /// A connection is lost from now on: who is there has to notice in time.
+    /// A connection is lost from now on: who is there has to notice in time. What was under way to a node that is frozen may still be
+    /// answered when it thaws.
     fn lose(&mut self, connection: usize) {
         self.world.ledger.lossy = true;
+        if self.world.wire.connections[connection].sides.iter().any(|side| self.frozen[side.slot].is_some()) {
+            return;
+        }
         let due = self.world.wire.now + TIMEOUT + 3 * self.world.wire.slowest;
-        for (slot, host) in self.hosts.iter_mut().enumerate() {
-            if self.frozen[slot].is_some() {
-                continue;
-            }
-            for session in host.iter_mut().flat_map(|host| host.sessions.values_mut()).filter(|it| it.connection == connection) {
-                session.due.get_or_insert(due);
+        for session in self.hosts.iter_mut().flatten().flat_map(|host| host.sessions.values_mut()).filter(|it| it.connection == connection)
+        {
+            // The greeting may come as late as the time-out, and counts as a sign of life.
+            session.due.get_or_insert(if session.peer.is_some() { due } else { due + TIMEOUT });
+        }
+    }
+
+    /// Nobody has to notice anything of this node in time any more.
+    fn excuse(&mut self, slot: usize) {
+        let wire = &self.world.wire;
+        for session in self.hosts.iter_mut().flatten().flat_map(|host| host.sessions.values_mut()) {
+            if wire.connections[session.connection].sides.iter().any(|side| side.slot == slot) {
+                session.due = None;
             }
         }
     }
@@ -187,8 +199,11 @@ impl Trial {
                 (None, _) => break,
             }
         }
-        for session in self.hosts.iter().flatten().flat_map(|host| host.sessions.values()) {
-            assert!(session.due.is_none_or(|due| due > until), "a peer that is lost was not noticed");
+        for host in self.hosts.iter().flatten() {
+            for (key, session) in &host.sessions {
+                let late = session.due.is_some_and(|due| due <= until);
+                assert!(!late, "a peer that is lost was not noticed at {} on {key:?}: {session:?}", host.at.slot);
+            }
         }
     }
 
