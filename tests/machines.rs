@@ -2,6 +2,9 @@
 //!
 //! The first machine is in the middle: each other one has a line to it, a pair of virtual devices, and reaches the rest only by it,
 //! if it forwards. All of it lies inside namespaces of its own, so nothing of the real machine's network changes.
+//!
+//! `nsenter` enters them, and not `ip netns exec` or `ip -n`: those make a mount namespace too, and on a busy machine the kernel may
+//! take most of a minute to take one away again, during which the process does not end.
 
 use std::path::Path;
 use std::process::Command;
@@ -52,7 +55,7 @@ impl Machines {
 
     /// Has a command run on a machine.
     pub(crate) fn on(&self, machine: usize, run: Run) -> Run {
-        run.by("ip", &["netns", "exec", &self.names[machine]])
+        run.by("nsenter", &[&self.net(machine)])
     }
 
     /// Where all others reach a machine; the first has an address on each line.
@@ -63,7 +66,7 @@ impl Machines {
     /// Lets the others reach each other by the first, or not: then what they send each other vanishes there.
     pub(crate) fn forward(&self, yes: bool) -> Result<(), String> {
         let set = format!("echo {} > /proc/sys/net/ipv4/ip_forward", u8::from(yes));
-        run("ip", &["netns", "exec", &self.names[0], "sh", "-c", &set])
+        self.enter(0, &["sh", "-c", &set])
     }
 
     /// Takes a machine off, as if it had lost its power: nobody is told.
@@ -82,8 +85,7 @@ impl Machines {
     /// Makes the lines bad: of both directions the kernel loses and delays what it sends. Whether it can is said.
     pub(crate) fn worsen(&self, machine: usize, how: &[&str]) -> Option<()> {
         for (at, line) in [(0, format!("to{machine}")), (machine, "to0".into())] {
-            let args = [&["-n", &self.names[at], "qdisc", "add", "dev", &line, "root", "netem"], how].concat();
-            if let Err(why) = run("tc", &args) {
+            if let Err(why) = self.enter(at, &[&["tc", "qdisc", "add", "dev", &line, "root", "netem"], how].concat()) {
                 return skip(&format!("no netem: {why}"));
             }
         }
@@ -91,7 +93,15 @@ impl Machines {
     }
 
     fn ip(&self, machine: usize, args: &[&str]) -> Result<(), String> {
-        ip(&[&["-n", &self.names[machine]], args].concat())
+        self.enter(machine, &[&["ip"], args].concat())
+    }
+
+    fn enter(&self, machine: usize, command: &[&str]) -> Result<(), String> {
+        run("nsenter", &[&[&*self.net(machine)], command].concat())
+    }
+
+    fn net(&self, machine: usize) -> String {
+        format!("--net=/run/netns/{}", self.names[machine])
     }
 }
 

@@ -89,7 +89,7 @@ fn reaches_nobody(_: Channel) -> places::Result {
 
 /// The message of this number: some are short, some are long, and no two alike.
 fn letter(number: u64) -> Vec<u64> {
-    (0..number % 257).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ number).collect()
+    (0..number % 65).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ number).collect()
 }
 
 /// Reads as many as it is told, which must come in order and whole; then writes as many.
