@@ -1,8 +1,8 @@
 //! Launching a node on another machine, by the system's ssh.
 //!
 //! `ssh MACHINE placehost node --bootstrap` reads one line from its standard input: the certificate by which it proves itself, with
-//! its key, valid for a day. It answers with one line of JSON: where it listens. From then on the input only tells it, by ending, that its
-//! creator has. So nothing is stored over there, and nothing is left.
+//! its key, valid for a day. It answers with one line of JSON: where it listens. From then on the input only tells it, by ending,
+//! that its creator has. So nothing is stored over there, and nothing is left.
 
 use std::fmt::Write as _;
 use std::process::Stdio;
