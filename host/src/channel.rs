@@ -142,8 +142,9 @@ pub enum Ending {
 impl From<Ending> for GetError {
     fn from(ending: Ending) -> Self {
         match ending {
-            Ending::NodeLost => Self::NodeLost,
-            Ending::Closed | Ending::Moved => Self::Closed,
+            // Where the rest was to come another way and a program reads this, that way is lost.
+            Ending::NodeLost | Ending::Moved => Self::NodeLost,
+            Ending::Closed => Self::Closed,
         }
     }
 }
@@ -151,8 +152,9 @@ impl From<Ending> for GetError {
 impl From<Ending> for PutError {
     fn from(ending: Ending) -> Self {
         match ending {
-            Ending::NodeLost => Self::NodeLost,
-            Ending::Closed | Ending::Moved => Self::Closed,
+            // Where the rest was to come another way and a program reads this, that way is lost.
+            Ending::NodeLost | Ending::Moved => Self::NodeLost,
+            Ending::Closed => Self::Closed,
         }
     }
 }
