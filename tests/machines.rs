@@ -6,6 +6,7 @@
 //! `nsenter` enters them, and not `ip netns exec` or `ip -n`: those make a mount namespace too, and on a busy machine the kernel may
 //! take most of a minute to take one away again, during which the process does not end.
 
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -114,12 +115,11 @@ impl Drop for Machines {
     }
 }
 
-/// Says why a test does not take place.
+/// Says why a test does not take place: past the test runner, which shows what a test prints only if that fails.
 pub(crate) fn skip<T>(why: &str) -> Option<T> {
-    #[expect(clippy::print_stderr, reason = "a test that is skipped says so, and there is no other way to")]
-    {
-        eprintln!("skipped: {why}");
-    }
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    // If nobody hears it, there is nobody else to tell.
+    let _ = writeln!(io::stderr(), "skipped: {test}: {why}");
     None
 }
 
