@@ -18,6 +18,7 @@ pub struct Options {
     name: Option<String>,
     detached: bool,
     link: bool,
+    prefix: Option<String>,
     args: Vec<String>,
     memory: Option<u64>,
     deadline: Option<Duration>,
@@ -58,6 +59,14 @@ impl Options {
     #[must_use]
     pub fn link(mut self) -> Self {
         self.link = true;
+        self
+    }
+
+    /// Puts this before each line that it and its children print: at most 255 bytes, none of them of control characters. What it prints
+    /// appears line by line then.
+    #[must_use]
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = Some(prefix.into());
         self
     }
 
@@ -116,6 +125,7 @@ impl Options {
             name: self.name.clone(),
             detached: self.detached,
             link: self.link,
+            prefix: self.prefix.clone(),
         }
     }
 }

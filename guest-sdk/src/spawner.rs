@@ -52,6 +52,7 @@ as_options! {
     named(name: impl Into<String>);
     detached();
     link();
+    prefix(prefix: impl Into<String>);
     args(args: impl IntoIterator<Item = impl Into<String>>);
     memory(bytes: u64);
     deadline(life: Duration);
