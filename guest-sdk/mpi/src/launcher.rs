@@ -16,7 +16,14 @@ const ROUND: Duration = Duration::from_secs(1);
 #[places::start]
 pub(crate) fn mpi_launcher(ch: Channel<Order, Report>) -> places::Result {
     let order = ch.get()?;
-    let report = Job::begin(order).and_then(Job::run).unwrap_or_else(|why| Report::Cannot { why });
+    let report = match Job::begin(order) {
+        Ok(mut job) => {
+            let report = job.run().unwrap_or_else(|why| Report::Cannot { why });
+            job.end(report == Report::Done);
+            report
+        }
+        Err(why) => Report::Cannot { why },
+    };
     Ok(ch.put(report)?)
 }
 
@@ -69,7 +76,16 @@ impl Job {
         Ok(Self { order, agents, hosts, living, failed: None, round: 0, waits: BTreeMap::new(), before: BTreeMap::new() })
     }
 
-    fn run(mut self) -> Result<Report, String> {
+    /// Waits until the agents have ended, and with them everything that their ranks printed has come.
+    fn end(self, well: bool) {
+        for agent in self.agents.iter().filter(|agent| !agent.gone) {
+            // An agent whose channel ends has nothing more to do.
+            if well { agent.place.close() } else { agent.place.kill() }
+        }
+        self.agents.iter().for_each(|agent| drop(agent.place.wait()));
+    }
+
+    fn run(&mut self) -> Result<Report, String> {
         let mut round = Instant::now() + ROUND;
         while !self.living.is_empty() {
             let report = match self.next(round) {
