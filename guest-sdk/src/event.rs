@@ -38,6 +38,10 @@ pub type Fired = events::Fired;
 #[derive(Debug)]
 pub struct NextMessage<'a, G, P>(&'a Channel<G, P>);
 
+/// Room in a channel; see [`Channel::room`].
+#[derive(Debug)]
+pub struct Room<'a, G, P>(&'a Channel<G, P>);
+
 /// The end of a place; see [`Place::exited`].
 #[derive(Debug)]
 pub struct Exited<'a, G, P>(&'a Place<G, P>);
@@ -92,6 +96,13 @@ impl<G: Message, P> Channel<G, P> {
     /// The event of the next message, or that there will be none.
     pub fn message(&self) -> NextMessage<'_, G, P> {
         NextMessage(self)
+    }
+}
+
+impl<G, P> Channel<G, P> {
+    /// The event that there is room to put a message, or that nobody will read it.
+    pub fn room(&self) -> Room<'_, G, P> {
+        Room(self)
     }
 }
 
@@ -167,6 +178,16 @@ impl<G: Message, P> Event for NextMessage<'_, G, P> {
             _ => Err(Error::Closed),
         }
     }
+}
+
+impl<G, P> Event for Room<'_, G, P> {
+    type Output = ();
+
+    fn source(&self) -> Source<'_> {
+        events::Event::Room(self.0.raw())
+    }
+
+    fn take(self, _: Fired) {}
 }
 
 impl<G, P> Event for Exited<'_, G, P> {

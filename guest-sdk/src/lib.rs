@@ -59,6 +59,7 @@
 //! # fn main() {}
 //! ```
 //!
+//! * [`Selector`] waits for many channels that are registered once, and brings many messages in one call: the loop of a server.
 //! * [`exit`] ends the place with a code, [`log!`] writes to the host's log. `std::env::args`, `std::env::var`, `std::fs` and
 //!   `std::net` work as usual, as far as the place was granted anything.
 //!
@@ -75,22 +76,26 @@ mod message;
 mod monitor;
 mod node;
 mod options;
+mod packet;
 mod place;
+mod selector;
 mod spawner;
 mod start;
 
 pub use blob::Blob;
 pub use channel::Channel;
 pub use error::Error;
-pub use event::{Either, Ended, Event, Exited, Lost, NextMessage, Ready, Timer, after, at, ready, sync};
+pub use event::{Either, Ended, Event, Exited, Lost, NextMessage, Ready, Room, Timer, after, at, ready, sync};
 pub use exit::{ExitReason, exit};
 pub use log::{Level, log};
 pub use message::{AsMessage, Bytes, Message};
 pub use monitor::{Monitor, monitor};
 pub use node::{CreateOptions, Node, NodeId};
 pub use options::{Grants, Options};
+pub use packet::{Packet, Value};
 pub use place::{Module, Place, PlaceId, spawn, this};
 pub use places_macros::{start, sync};
+pub use selector::{Happened, Selector};
 pub use spawner::Spawner;
 pub use wasip2::io::poll::Pollable;
 

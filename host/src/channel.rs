@@ -16,11 +16,13 @@ mod mailbox;
 #[cfg(test)]
 mod tests;
 mod waiters;
+mod watched;
 
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+pub(crate) use account::Charge;
 pub use account::{Account, OverBudget};
 pub use blob::Blob;
 pub(crate) use bridge::{Bridge, BridgeKey};
@@ -28,6 +30,7 @@ pub(crate) use feed::Feed;
 pub(crate) use inflow::Inflow;
 use mailbox::{Conduit, Mailbox, Source};
 pub(crate) use waiters::{Ticket, Waiters};
+pub(crate) use watched::{After, Share, Watched};
 
 /// The longest message, in bytes. Larger things travel as a [`Blob`], or in pieces.
 pub const MAX_MESSAGE: usize = 64 << 20;
@@ -233,7 +236,7 @@ impl Channel {
     /// [`PutError`], except `Full`.
     pub async fn put(&self, message: impl Into<Message>) -> Result<(), PutError> {
         let mut message = Some(self.check(message.into())?);
-        let mut writer = Writing::new(self.0.outgoing());
+        let mut writer = self.writing();
         poll_fn(|cx| writer.poll_put(cx, &mut message)).await
     }
 
@@ -255,7 +258,7 @@ impl Channel {
             return Err(PutError::TooLarge);
         }
         let mut messages = messages.into_iter().peekable();
-        let mut writer = Writing::new(self.0.outgoing());
+        let mut writer = self.writing();
         poll_fn(|cx| writer.poll_put(cx, &mut messages)).await
     }
 
@@ -297,6 +300,17 @@ impl Channel {
     /// A reader that can be polled beside others.
     pub fn reading(&self) -> Reading<'_> {
         Reading { mailbox: self.0.incoming(), ticket: Ticket::default() }
+    }
+
+    /// Waits until there is room for a short message, or nobody will read it.
+    pub async fn room(&self) {
+        let mut writer = self.writing();
+        poll_fn(|cx| writer.poll_room(cx)).await;
+    }
+
+    /// A writer that can be polled beside other waits.
+    pub fn writing(&self) -> Writing<'_> {
+        Writing { mailbox: self.0.outgoing(), ticket: Ticket::default() }
     }
 
     /// How many messages wait to be read here.
@@ -349,15 +363,17 @@ impl Drop for Reading<'_> {
     }
 }
 
-/// A wait for room. Dropping it passes its turn on.
-struct Writing<'a> {
+/// A wait for room, to be polled beside other waits. Dropping it passes its turn on.
+#[derive(Debug)]
+pub struct Writing<'a> {
     mailbox: &'a Mailbox,
     ticket: Ticket,
 }
 
-impl<'a> Writing<'a> {
-    fn new(mailbox: &'a Mailbox) -> Self {
-        Self { mailbox, ticket: Ticket::default() }
+impl Writing<'_> {
+    /// Ready when there is room for a short message, or nobody will read it; puts nothing.
+    pub fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.mailbox.poll_room(cx, &mut self.ticket)
     }
 
     /// Puts the messages that `source` still has, as far as there is room.

@@ -1,4 +1,6 @@
-//! `events`: `sync`, which waits for many things and takes one.
+//! `events`: `sync`, which waits for many things and takes one, and selectors, which register them once.
+
+mod selector;
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -11,9 +13,12 @@ use wasmtime_wasi::p2::DynPollable;
 use wasmtime_wasi::p2::bindings::io::poll::Host as _;
 
 use crate::bindings::places::core::events::{Error, Event, Fired, Host};
-use crate::channel::{Accept, Channel, GetError, Message, Reading, Taken};
+use crate::channel::{Accept, Channel, GetError, Message, Reading, Taken, Writing};
 use crate::node::Node;
 use crate::place::{ExitReason, Exiting, LONGEST, Monitor, Place, State};
+
+#[expect(unreachable_pub, reason = "the generated bindings, private too, name it in a `pub use`")]
+pub use selector::Selector;
 
 impl Host for State {
     async fn sync(&mut self, events: Vec<Event>) -> wasmtime::Result<Result<(u32, Fired), Error>> {
@@ -25,16 +30,33 @@ impl Host for State {
         let (mut pollables, mut timer) = (Vec::new(), None::<(u64, usize)>);
         for (index, event) in events.into_iter().enumerate() {
             match event {
-                Event::Channel(end) => sources.push((index, Source::Channel(self.table.get(&end)?.clone()))),
-                Event::Exit(place) => sources.push((index, Source::Place(self.table.get(&place)?.clone()))),
-                Event::Down(monitor) => sources.push((index, Source::Monitor(self.table.get(&monitor)?.clone()))),
-                Event::NodeDown(node) => sources.push((index, Source::Node(self.table.get(&node)?.clone()))),
                 Event::Pollable(pollable) => pollables.push((index, pollable)),
                 Event::After(nanos) => timer = Some(timer.map_or((nanos, index), |first| first.min((nanos, index)))),
+                event => sources.push((index, self.source(event)?)),
             }
         }
         let (index, ready) = wait(&sources, self.pollables(pollables, turn / (sources.len() + 1)), timer, turn).await?;
-        let fired = match ready {
+        let fired = self.fired(ready)?;
+        Ok(Ok((u32::try_from(index)?, fired)))
+    }
+}
+
+impl State {
+    /// What is behind an event; not for timers and pollables.
+    fn source(&self, event: Event) -> wasmtime::Result<Source> {
+        Ok(match event {
+            Event::Channel(end) => Source::Channel(self.table.get(&end)?.clone()),
+            Event::Exit(place) => Source::Place(self.table.get(&place)?.clone()),
+            Event::Down(monitor) => Source::Monitor(self.table.get(&monitor)?.clone()),
+            Event::NodeDown(node) => Source::Node(self.table.get(&node)?.clone()),
+            Event::Room(end) => Source::Room(self.table.get(&end)?.clone()),
+            Event::After(_) | Event::Pollable(_) => wasmtime::bail!("an event that has no source"),
+        })
+    }
+
+    /// What happened, in the words of the contract.
+    fn fired(&mut self, ready: Ready) -> wasmtime::Result<Fired> {
+        Ok(match ready {
             Ready::Message(message) => Fired::Message(self.got(message)?),
             Ready::Ended(GetError::Closed) => Fired::Closed,
             Ready::Ended(GetError::NodeLost) => Fired::NodeLost,
@@ -43,13 +65,14 @@ impl Host for State {
             Ready::NodeDown => Fired::NodeDown,
             Ready::After => Fired::After,
             Ready::Pollable => Fired::Pollable,
-        };
-        Ok(Ok((u32::try_from(index)?, fired)))
+            Ready::Room => Fired::Room,
+        })
     }
 }
 
 enum Source {
     Channel(Channel),
+    Room(Channel),
     Place(Place),
     Monitor(Monitor),
     Node(Node),
@@ -59,6 +82,7 @@ impl Source {
     fn wait(&self) -> Wait<'_> {
         match self {
             Self::Channel(end) => Wait::Reading(end.reading()),
+            Self::Room(end) => Wait::Writing(end.writing()),
             Self::Place(place) => Wait::Exiting(place.exiting()),
             Self::Monitor(monitor) => Wait::GoingDown(monitor.exiting()),
             Self::Node(node) => Wait::Losing(Box::pin(node.lost())),
@@ -74,10 +98,12 @@ enum Ready {
     NodeDown,
     After,
     Pollable,
+    Room,
 }
 
 enum Wait<'a> {
     Reading(Reading<'a>),
+    Writing(Writing<'a>),
     Exiting(Exiting<'a>),
     GoingDown(Exiting<'a>),
     Losing(Pin<Box<dyn Future<Output = ()> + Send + 'a>>),
@@ -88,6 +114,7 @@ impl Wait<'_> {
         match self {
             Self::Exiting(exiting) => exiting.poll(cx).map(Ready::Exit),
             Self::GoingDown(exiting) => exiting.poll(cx).map(Ready::Down),
+            Self::Writing(writing) => writing.poll_room(cx).map(|()| Ready::Room),
             Self::Losing(lost) => lost.as_mut().poll(cx).map(|()| Ready::NodeDown),
             Self::Reading(reading) => reading.poll_take(cx, Accept::Any).map(|taken| match taken {
                 Taken::Message(message) => Ready::Message(message),
