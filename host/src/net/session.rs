@@ -88,6 +88,11 @@ pub(crate) struct Incoming {
 }
 
 impl Incoming {
+    /// A stream of which nothing has been read.
+    pub(super) fn unread(stream: RecvStream) -> Self {
+        Self { stream, read: Bytes::new() }
+    }
+
     /// What came since, or nothing at the end. Several chunks at once where there are.
     pub(crate) async fn chunks(&mut self) -> Result<Vec<Bytes>, ReadError> {
         if !self.read.is_empty() {
@@ -359,7 +364,7 @@ async fn write_control(session: Arc<Session>, mut stream: SendStream, mut out: m
 }
 
 async fn read_control(hub: &Hub, session: &Arc<Session>, stream: RecvStream) {
-    let mut stream = Incoming { stream, read: Bytes::new() };
+    let mut stream = Incoming::unread(stream);
     let mut decoder = Decoder::default();
     loop {
         let Ok(chunks) = stream.chunks().await else { return };
