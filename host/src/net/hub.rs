@@ -18,10 +18,10 @@ use placehost_proto::frame::{Answer, Ask, Before, Exit, Goodbye};
 use placehost_proto::node::{Action, Config, Event};
 use placehost_proto::{Control, Fingerprint, Hello, LinkId, LinkKey, Node, NodeId, RequestId, Route, SessionKey};
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::endpoint::{Connection, DialError, Endpoint};
-use super::session::{Incoming, Session, State};
+use super::session::{Incoming, LAST_WORDS, Session, State};
 use super::{drain, link};
 use crate::channel::{Account, Bounds, Bridge, BridgeKey, Channel, Ending};
 
@@ -413,9 +413,19 @@ impl Hub {
         self.act(|node, _| node.handle_breach(session, text.into()));
     }
 
-    /// Says goodbye to all, and waits a little until they have heard it.
+    /// Says goodbye to all, once what was handed over has arrived, and waits a little until they have heard it.
     pub(crate) async fn shut_down(&self, why: Goodbye) {
         let sessions: Vec<_> = self.sessions().values().cloned().collect();
+        let leaving = watch::Sender::new(());
+        self.links().values().for_each(|link| drop(link.send(link::Input::Leave(leaving.subscribe()))));
+        let sent = async {
+            leaving.closed().await;
+            for session in &sessions {
+                session.sent().await;
+            }
+        };
+        // Who does not read what is sent to it, or does not answer, cannot keep us.
+        let _ = tokio::time::timeout(LAST_WORDS, sent).await;
         self.act(|node, _| sessions.iter().for_each(|session| node.close(session.key(), why.clone())));
         let all = async {
             for session in &sessions {
@@ -424,7 +434,7 @@ impl Hub {
             self.0.endpoint.idle().await;
         };
         // Who does not answer will notice the silence.
-        let _ = tokio::time::timeout(Duration::from_secs(1), all).await;
+        let _ = tokio::time::timeout(2 * LAST_WORDS, all).await;
     }
 
     fn node(&self) -> MutexGuard<'_, Node> {

@@ -16,7 +16,7 @@ use placehost_proto::frame::{End, Head, WINDOW};
 use placehost_proto::link::{Command, Effect, Link};
 use placehost_proto::{Control, LinkKey, Route};
 use quinn::SendStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::drain::{self, weight_of};
 use super::hub::Hub;
@@ -35,6 +35,8 @@ pub(super) enum Input {
     Command(Command),
     /// A stream of messages.
     Stream(Route, Incoming),
+    /// This node leaves: what waits is sent, and then nothing more. The receiver is held until that is so.
+    Leave(watch::Receiver<()>),
 }
 
 type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -61,6 +63,7 @@ struct Pump {
     /// A message whose blobs have not all come.
     gathering: Option<Work<Option<Message>>>,
     effects: Vec<Effect>,
+    leaving: Option<watch::Receiver<()>>,
     done: bool,
 }
 
@@ -81,6 +84,7 @@ pub(super) async fn run(hub: Hub, key: LinkKey, route: Route, bridge: Bridge, in
         frames: VecDeque::new(),
         gathering: None,
         effects: Vec::new(),
+        leaving: None,
         done: false,
     };
     poll_fn(|cx| pump.poll(cx)).await;
@@ -109,7 +113,11 @@ impl Pump {
             progress |= self.poll_write(cx);
             self.poll_local(cx);
             progress |= self.obey();
-            if self.done && self.writing.is_none() && self.ends.is_empty() {
+            let written = self.writing.is_none() && self.ends.is_empty();
+            if written && !self.link.sends() {
+                self.leaving = None;
+            }
+            if self.done && written {
                 return Poll::Ready(());
             }
             if !progress {
@@ -128,6 +136,7 @@ impl Pump {
                 Some(_) => self.early.push((route, stream)),
                 None => self.hub.drain(route.session, stream),
             },
+            Input::Leave(leaving) => self.leaving = Some(leaving),
         }
     }
 
@@ -291,6 +300,10 @@ impl Pump {
         let Some(route) = self.link.may_send() else { return false };
         let mut batch = Vec::new();
         match self.bridge.poll_take(cx, BATCH, &mut batch) {
+            Poll::Pending if self.leaving.is_some() => {
+                self.link.local_ended(End::NodeLost, &mut self.effects);
+                true
+            }
             Poll::Pending => false,
             Poll::Ready(Err(ending)) => {
                 self.link.local_ended(to_end(ending), &mut self.effects);
@@ -343,6 +356,7 @@ impl Pump {
             _ => None,
         };
         self.out = Some((route, None));
+        let hub = self.hub.clone();
         self.writing = Some(Box::pin(async move {
             let mut stream = match stream {
                 Some(stream) => stream,
@@ -350,7 +364,7 @@ impl Pump {
             };
             stream.write_all_chunks(&mut chunks).await.ok()?;
             if last {
-                let _ = stream.finish();
+                session.finish(&hub, stream);
                 return None;
             }
             Some(stream)

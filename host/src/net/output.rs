@@ -52,7 +52,7 @@ pub(crate) fn printer(hub: &Hub, session: &Arc<Session>, request: RequestId) -> 
     let printer = Arc::new(Printer { queue, more: Notify::new() });
     let half = |error| Output::new(Half { printer: Arc::clone(&printer), error });
     let outputs = (half(false), half(true));
-    hub.runtime().spawn(send(Arc::clone(session), request, Arc::clone(&printer)));
+    hub.runtime().spawn(send(hub.clone(), Arc::clone(session), request, Arc::clone(&printer)));
     (outputs.0, outputs.1, printer)
 }
 
@@ -120,7 +120,8 @@ impl Sink for Half {
 }
 
 /// Sends what is printed, until nobody can print any more.
-async fn send(session: Arc<Session>, request: RequestId, printer: Arc<Printer>) {
+async fn send(hub: Hub, session: Arc<Session>, request: RequestId, printer: Arc<Printer>) {
+    let _sending = session.sending();
     let mut stream: Option<SendStream> = None;
     loop {
         let (bytes, more) = printer.take();
@@ -151,8 +152,8 @@ async fn send(session: Arc<Session>, request: RequestId, printer: Arc<Printer>) 
             break;
         }
     }
-    if let Some(mut stream) = stream {
-        let _ = stream.finish();
+    if let Some(stream) = stream {
+        session.finish(&hub, stream);
     }
 }
 

@@ -12,6 +12,8 @@ use super::super::identity::Identity;
 use super::super::session::{Incoming, decode};
 use super::super::tests::member;
 use super::*;
+use crate::channel::{Blob, GetError, Message};
+use crate::config::{Output, Sink};
 
 /// Nothing here takes nearly so long.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -52,17 +54,45 @@ fn endpoint(identity: Arc<Identity>) -> Endpoint {
     Endpoint::bind(Some((Ipv4Addr::LOCALHOST, 0).into()), identity, PATIENCE).expect("there is a socket")
 }
 
+fn node(authority: &Authority, id: u64) -> (Hub, Arc<Places>) {
+    let name = format!("n{id}");
+    let endpoint = endpoint(member(authority, &name));
+    let config = Config { id: NodeId(id.into()), name, release: "0".into(), addresses: Vec::new(), timeout: PATIENCE };
+    let timing = Timing { timeout: PATIENCE, dial: PATIENCE };
+    let hub = Hub::new(endpoint, config, timing, 1 << 30, Handle::current());
+    let places = Arc::new(Places::default());
+    let _ = places.hub.set(hub.clone());
+    let handler: Weak<dyn Handler> = Arc::downgrade(&places) as Weak<dyn Handler>;
+    hub.start(handler);
+    (hub, places)
+}
+
 impl Lab {
     fn new() -> Self {
         let authority = Authority::named("lab");
-        let config = Config { id: NodeId(1), name: "n1".into(), release: "0".into(), addresses: Vec::new(), timeout: PATIENCE };
-        let timing = Timing { timeout: PATIENCE, dial: PATIENCE };
-        let hub = Hub::new(endpoint(member(&authority, "n1")), config, timing, 1 << 30, Handle::current());
-        let places = Arc::new(Places::default());
-        let _ = places.hub.set(hub.clone());
-        let handler: Weak<dyn Handler> = Arc::downgrade(&places) as Weak<dyn Handler>;
-        hub.start(handler);
+        let (hub, places) = node(&authority, 1);
         Self { hub, places, authority, next: AtomicU64::new(2) }
+    }
+
+    /// Another node, and its session to this one.
+    async fn node(&self) -> (Hub, Arc<Places>, Arc<Session>) {
+        let (hub, places) = node(&self.authority, self.next.fetch_add(1, Ordering::Relaxed));
+        let address = self.hub.endpoint().local_address().expect("it is bound");
+        let session = hub.connect(&address.to_string()).await.expect("it is there");
+        (hub, places, session)
+    }
+
+    /// The end that was kept last.
+    async fn kept(&self) -> Channel {
+        let kept = async {
+            loop {
+                if let Some(channel) = self.places.kept.lock().expect("nobody panics with it").pop() {
+                    return channel;
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, kept).await.expect("nobody looks for it")
     }
 
     /// A peer that has greeted, and keeps no rules but those of the handshake.
@@ -216,7 +246,7 @@ async fn what_is_read_may_be_sent_again() {
     let lab = Lab::new();
     let mut peer = lab.peer().await;
     peer.looks_up("kept", LinkId(0)).await;
-    let channel = lab.places.kept.lock().expect("nobody panics with it")[0].clone();
+    let channel = lab.kept().await;
     let mut stream = peer.sends(LinkId(0), message((WINDOW - 64) as usize)).await;
     for _ in 0..10 {
         channel.get().await.expect("it has come");
@@ -288,4 +318,71 @@ async fn who_puts_on_an_end_that_was_closed_before_it_was_sent_is_told() {
     peer.says(Control::Finish(link, End::Closed)).await;
     drop(here);
     lab.is_still().await;
+}
+
+/// Output that is kept.
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl Sink for Kept {
+    fn write(&self, bytes: &[u8]) -> std::io::Result<()> {
+        self.0.lock().expect("nobody panics with it").extend(bytes);
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_handed_over_arrives_before_a_goodbye() {
+    for _ in 0..20 {
+        let lab = Lab::new();
+        let (hub, _places, session) = lab.node().await;
+        let (here, there) = Channel::pair(Bounds { messages: 1000, bytes: 1 << 30 });
+        let link = hub.send_end(session.key(), there).expect("the session is up");
+        assert!(hub.ask(session.key(), Ask::Lookup { name: "kept".into(), link }, |_| {}));
+        let channel = lab.kept().await;
+        let (printed, request) = (Kept::default(), RequestId(7));
+        lab.session().outputs.expect(request, Output::new(printed.clone()), Output::null());
+        let (stdout, stderr, _) = crate::net::output::printer(&hub, &session, request);
+
+        // More than may be under way at once, so that it takes some reading.
+        for n in 0..100_u8 {
+            let blobs = if n == 50 { vec![Blob::new(vec![n; 1 << 20])] } else { Vec::new() };
+            here.put(Message::with(vec![n; 40 << 10], Vec::new(), blobs)).await.expect("there is room");
+        }
+        stdout.0.write(&[b'a'; 200 << 10]).expect("somebody reads");
+        drop((stdout, stderr));
+        let read = tokio::spawn(async move {
+            let mut count = 0;
+            loop {
+                match channel.get().await {
+                    Ok(message) => {
+                        assert_eq!(message.data[0], count);
+                        count += 1;
+                    }
+                    Err(error) => return (count, error),
+                }
+            }
+        });
+        // This end is still held: who reads the other hears that the node is gone, and not before it has all.
+        hub.shut_down(Goodbye::Done).await;
+        assert_eq!(read.await.expect("it does not panic"), (100, GetError::NodeLost));
+        assert_eq!(printed.0.lock().expect("nobody panics with it").len(), 200 << 10);
+        assert!(here.put(vec![1]).await.is_err(), "nobody reads any more");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_read_keeps_nobody_from_leaving() {
+    let lab = Lab::new();
+    let (hub, _places, session) = lab.node().await;
+    let (here, there) = Channel::pair(Bounds::default());
+    let link = hub.send_end(session.key(), there).expect("the session is up");
+    assert!(hub.ask(session.key(), Ask::Lookup { name: "kept".into(), link }, |_| {}));
+    let channel = lab.kept().await;
+    for _ in 0..4 {
+        here.put(vec![1; 1 << 20]).await.expect("there is room");
+    }
+    tokio::time::timeout(PATIENCE, hub.shut_down(Goodbye::Done)).await.expect("it leaves");
+    // What came is there.
+    assert!(channel.get().await.is_ok());
 }
