@@ -58,6 +58,11 @@ pub(crate) fn printer(hub: &Hub, session: &Arc<Session>, request: RequestId) -> 
 }
 
 impl Printer {
+    /// Begins to send, for there is something. The session waits for that from now on, before it says goodbye.
+    fn start(self: &Arc<Self>) {
+        self.hub.runtime().spawn(send(Arc::clone(self), self.session.sending()));
+    }
+
     /// Whether there is, or will be, a stream.
     pub(crate) fn has_printed(&self) -> bool {
         self.queue().opened
@@ -108,7 +113,7 @@ impl Sink for Half {
         drop(queue);
         // Most places print nothing, so nothing waits for that.
         match first {
-            true => drop(self.printer.hub.runtime().spawn(send(Arc::clone(&self.printer)))),
+            true => self.printer.start(),
             false => self.printer.more.notify_one(),
         }
         Ok(())
@@ -125,8 +130,8 @@ impl Sink for Half {
 }
 
 /// Sends what is printed, until nobody can print any more.
-async fn send(printer: Arc<Printer>) {
-    let (session, request) = (&printer.session, printer.request);
+async fn send(printer: Arc<Printer>, _sending: watch::Receiver<()>) {
+    let (hub, session, request) = (&printer.hub, &printer.session, printer.request);
     let mut stream: Option<SendStream> = None;
     loop {
         let (bytes, more) = printer.take();
@@ -157,8 +162,8 @@ async fn send(printer: Arc<Printer>) {
             break;
         }
     }
-    if let Some(mut stream) = stream {
-        let _ = stream.finish();
+    if let Some(stream) = stream {
+        session.finish(hub, stream);
     }
 }
 
