@@ -100,7 +100,8 @@ impl<G: Message, P> Channel<G, P> {
 }
 
 impl<G, P> Channel<G, P> {
-    /// The event that there is room to put a message, or that nobody will read it.
+    /// The event that there is room to put messages, which is when the mailbox is half empty; or that nobody will read them. It is for
+    /// who was told [`Error::WouldBlock`].
     pub fn room(&self) -> Room<'_, G, P> {
         Room(self)
     }

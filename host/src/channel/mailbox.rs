@@ -250,10 +250,11 @@ impl Mailbox {
         after.map_or(Poll::Pending, Poll::Ready)
     }
 
-    /// Ready when a short message could be put, or never will be.
+    /// Ready when the mailbox is half empty, as writers are woken, or nothing can ever be put. Less room would be no word for a message
+    /// that was refused for its length.
     pub(super) fn poll_room(&self, cx: &mut Context<'_>, ticket: &mut Ticket) -> Poll<()> {
         let mut queue = self.lock();
-        if queue.has_room(1) || queue.abandoned.or(queue.ended).is_some() {
+        if queue.is_half_empty() || queue.abandoned.or(queue.ended).is_some() {
             // The ticket is kept: who only looked must pass its turn on when it goes.
             return Poll::Ready(());
         }
@@ -473,6 +474,10 @@ impl Queue {
         self.messages.is_empty() || (self.messages.len() < self.bounds.messages && self.bytes + size <= self.bounds.bytes)
     }
 
+    fn is_half_empty(&self) -> bool {
+        self.messages.len() <= self.bounds.messages / 2 && self.bytes <= self.bounds.bytes / 2
+    }
+
     /// Charges the account so that `more` bytes fit beside what is there.
     fn reserve(&mut self, more: usize) -> Result<(), PutError> {
         let Some(charge) = &mut self.charge else { return Ok(()) };
@@ -491,7 +496,7 @@ impl Queue {
             // Giving back cannot fail.
             let _ = charge.resize(FREE);
         }
-        if self.messages.len() <= self.bounds.messages / 2 && self.bytes <= self.bounds.bytes / 2 {
+        if self.is_half_empty() {
             return Wake { first: None, rest: self.writers.drain() };
         }
         Wake::default()
