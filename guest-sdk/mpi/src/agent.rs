@@ -2,7 +2,7 @@
 //!
 //! It never waits for a rank: what a rank's inbox has no room for is tried again later. So a rank that computes stops nobody.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use places::{Channel, Either, Error, ExitReason, Module, Options, Place, at, spawn, sync};
@@ -23,6 +23,7 @@ pub(crate) fn mpi_agent(ch: Channel<ToAgent, FromAgent>) -> places::Result {
         inlets: hosts.iter().map(|_| None).collect(),
         wanted: BTreeMap::new(),
         asked: hosts.iter().map(|_| false).collect(),
+        closed: BTreeSet::new(),
         ended: BTreeMap::new(),
         ranks: Vec::new(),
         first,
@@ -37,15 +38,12 @@ pub(crate) fn mpi_agent(ch: Channel<ToAgent, FromAgent>) -> places::Result {
             Err(error) => {
                 agent.launcher.put(FromAgent::Cannot { why: format!("rank {rank} cannot be started: {error}") })?;
                 // The launcher ends this place when it has read that.
-                return Ok(ch_until_closed(&agent.launcher));
+                while agent.launcher.get().is_ok() {}
+                return Ok(());
             }
         }
     }
     agent.run()
-}
-
-fn ch_until_closed(ch: &Channel<ToAgent, FromAgent>) {
-    while ch.get().is_ok() {}
 }
 
 /// Who wants a way into an inbox.
@@ -70,6 +68,8 @@ struct Agent {
     wanted: BTreeMap<u32, Vec<Asker>>,
     /// Whether the launcher has been asked for it.
     asked: Vec<bool>,
+    /// The ranks whose inbox somebody has found closed.
+    closed: BTreeSet<u32>,
     ended: BTreeMap<u32, Reason>,
 }
 
@@ -171,6 +171,12 @@ impl Agent {
         match message {
             FromRank::Inlet(inlet) => self.found(self.number(index), inlet),
             FromRank::Want { rank } => self.wants(Asker::Rank(index), rank),
+            FromRank::Gone { rank } => {
+                // What is known of it leads nowhere, and its end is still to be heard of, if it has not been.
+                self.inlets[rank as usize] = None;
+                self.closed.insert(rank);
+                self.wants(Asker::Rank(index), rank)
+            }
             FromRank::Waits(waits) => self.waits(index, waits),
         }
     }
@@ -182,7 +188,9 @@ impl Agent {
 
     /// A way is known: who waited for it gets one.
     fn found(&mut self, rank: u32, inlet: Inlet) -> Result<(), Error> {
-        self.inlets[rank as usize] = Some(inlet);
+        if !self.closed.contains(&rank) {
+            self.inlets[rank as usize] = Some(inlet);
+        }
         self.answer(rank)
     }
 
@@ -192,16 +200,20 @@ impl Agent {
         if known {
             return self.answer(rank);
         }
-        if self.hosts[rank as usize] != self.host && !std::mem::replace(&mut self.asked[rank as usize], true) {
+        let far = self.hosts[rank as usize] != self.host && !self.closed.contains(&rank);
+        if far && !std::mem::replace(&mut self.asked[rank as usize], true) {
             self.launcher.put(FromAgent::Want { rank })?;
         }
         Ok(())
     }
 
     fn answer(&mut self, rank: u32) -> Result<(), Error> {
+        let (ended, inlet) = (self.ended.get(&rank).cloned(), self.inlets[rank as usize].clone());
+        if ended.is_none() && inlet.is_none() {
+            return Ok(());
+        }
         for asker in self.wanted.remove(&rank).unwrap_or_default() {
-            let ended = self.ended.get(&rank).cloned();
-            let inlet = self.inlets[rank as usize].clone();
+            let (ended, inlet) = (ended.clone(), inlet.clone());
             match (asker, ended, inlet) {
                 (Asker::Rank(index), Some(reason), _) => tell(&self.ranks[index], ToRank::Ended { rank, reason }),
                 (Asker::Rank(index), None, Some(inlet)) => tell(&self.ranks[index], ToRank::Inlet { rank, inlet }),

@@ -212,7 +212,7 @@ impl Team<'_> {
     }
 
     /// This rank's number, counted from another one.
-    fn from_root(&self, root: usize) -> usize {
+    fn counted_from(&self, root: usize) -> usize {
         (self.me + self.size - root) % self.size
     }
 

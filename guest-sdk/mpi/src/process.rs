@@ -5,9 +5,8 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
 
-use places::{Bytes, Channel, Either, after, sync};
+use places::{Bytes, Channel, Either, sync};
 
 use crate::datatype;
 use crate::error::Error;
@@ -15,12 +14,10 @@ use crate::header::{Header, Kind, LEN, Notice};
 use crate::matching::{Envelope, Matching, Pattern};
 use crate::wire::{FromRank, Inlet, OnFailure, ToRank, Waits};
 
-/// A longer message travels in pieces: as much as a mailbox holds, and so never more than the host's longest message.
-const PIECE: usize = 8 << 20;
+/// A longer message travels in pieces: what one link has under way at a time, and fits an inbox that is half empty.
+const PIECE: usize = 1 << 20;
 /// How many messages an inbox holds. As many as fill its bytes with short ones; the host's default would have senders wait too soon.
 const INBOX: u32 = 8192;
-/// How long to wait before looking again for room in the inbox of another rank: the host's shortest timer.
-const AGAIN: Duration = Duration::from_millis(1);
 
 pub(crate) struct Process {
     /// Its rank in the world.
@@ -158,7 +155,7 @@ impl Process {
         }
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
-        let Some(inlet) = &state.inlets[to] else { return Err(self.lost(to)) };
+        let inlet = state.inlets[to].as_ref().expect("it was opened");
         state.sent[to] += 1;
         if !state.outgoing.contains_key(&to) {
             match inlet.try_put(message.as_slice()) {
@@ -166,7 +163,7 @@ impl Process {
                 Err(places::Error::WouldBlock) => {}
                 Err(places::Error::Closed | places::Error::NodeLost) => {
                     state.inlets[to] = None;
-                    return Err(self.why_ended(to));
+                    return Err(self.how_ended(to));
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -177,8 +174,7 @@ impl Process {
 
     /// Asks the agent for a way to a rank.
     fn open(&self, to: usize) -> Result<(), Error> {
-        self.agent.put(FromRank::Want { rank: to as u32 })?;
-        match self.agent.get()? {
+        match self.agent.put_get(FromRank::Want { rank: to as u32 })? {
             ToRank::Inlet { rank, inlet } if rank as usize == to => {
                 self.state.borrow_mut().inlets[to] = Some(inlet);
                 Ok(())
@@ -191,17 +187,12 @@ impl Process {
     }
 
     /// How a rank ended whose inbox has gone. Where that ends the job, the end of this rank comes before the answer.
-    fn why_ended(&self, rank: usize) -> Error {
-        let asked = self.agent.put(FromRank::Want { rank: rank as u32 }).and_then(|()| self.agent.get());
-        match asked {
+    fn how_ended(&self, rank: usize) -> Error {
+        match self.agent.put_get(FromRank::Gone { rank: rank as u32 }) {
             Ok(ToRank::Ended { reason, .. }) => Error::Ended { rank, reason: places::ExitReason::from(reason).to_string() },
-            _ => self.lost(rank),
+            Ok(other) => Error::Place(format!("the agent of this node answers another question: {other:?}")),
+            Err(error) => error.into(),
         }
-    }
-
-    fn lost(&self, rank: usize) -> Error {
-        let state = self.state.borrow();
-        Error::Ended { rank, reason: state.ended.get(&rank).cloned().unwrap_or_else(|| "is gone".into()) }
     }
 
     /// Waits until everything to this rank of the world has been put.
@@ -254,7 +245,7 @@ impl Process {
         drop(state);
         match failed {
             None => Ok(()),
-            Some(Ok(rank)) => Err(self.why_ended(rank)),
+            Some(Ok(rank)) => Err(self.how_ended(rank)),
             Some(Err(error)) => Err(error),
         }
     }
@@ -337,9 +328,18 @@ impl Process {
             Err(error) => return Err(error.into()),
         }
         self.report(wait)?;
-        match sync([Either::Left(self.inbox.message()), Either::Right(after(AGAIN))]) {
-            (_, Either::Left(message)) => self.arrive(message?.0, pattern),
-            (_, Either::Right(())) => Ok(None),
+        let message = self.wait_for_room()?;
+        message.map_or(Ok(None), |message| self.arrive(message.0, pattern))
+    }
+
+    /// Waits for a message, or for room where something waits for it.
+    fn wait_for_room(&self) -> Result<Option<Bytes>, Error> {
+        let state = self.state.borrow();
+        let mut events = vec![Either::Left(self.inbox.message())];
+        events.extend(state.outgoing.keys().filter_map(|to| Some(Either::Right(state.inlets[*to].as_ref()?.room()))));
+        match sync(events) {
+            (_, Either::Left(message)) => Ok(Some(message?)),
+            (_, Either::Right(_)) => Ok(None),
         }
     }
 

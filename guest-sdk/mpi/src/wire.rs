@@ -142,7 +142,7 @@ pub(crate) enum ToRank {
     Begin { rank: u32, hosts: Vec<u32>, on_failure: OnFailure },
     /// What it asked for.
     Inlet { rank: u32, inlet: Inlet },
-    /// It asked for a rank that has ended.
+    /// It asked for a rank that has ended, or how it did.
     Ended { rank: u32, reason: Reason },
 }
 
@@ -153,6 +153,8 @@ pub(crate) enum FromRank {
     Inlet(Inlet),
     /// It wants a way into the inbox of a rank.
     Want { rank: u32 },
+    /// The inbox of a rank is closed: it wants to know how that one ended.
+    Gone { rank: u32 },
     /// It waits, or is done.
     Waits(Waits),
 }

@@ -1,7 +1,8 @@
 //! Allreduce (MPI 4.1, section 6.9.6).
 //!
 //! Short data goes up a binomial tree and down again where all ranks share a node: of all patterns it has the fewest messages, and
-//! there are fewer processors than ranks. Between nodes, and for operations that are not commutative, it is recursive doubling. Long
+//! there are fewer processors than ranks. Between nodes, for two ranks, and for operations that are not commutative, it is recursive
+//! doubling. Long
 //! data is Rabenseifner's: a reduce-scatter by recursive halving and an allgather by doubling; and a ring where the number of ranks is
 //! no power of two.
 
@@ -34,7 +35,7 @@ impl Communicator {
     pub fn allreduce<T: Datatype>(&self, data: &mut [T], op: impl Op<T>) -> Result<(), Error> {
         let call = Call::begin(self, &Terms::new::<T>(Kind::Allreduce, data.len()).op(&op))?;
         let long = size_of_val(data) > SHORT && data.len() >= self.size();
-        if !op.is_commutative() {
+        if !op.is_commutative() || (self.size() == 2 && !long) {
             doubling(&call.everybody(), data, &op)?;
         } else if call.has_several_nodes() {
             reduce(&call.neighbours(), 0, data, &op)?;

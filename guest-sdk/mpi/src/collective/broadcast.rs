@@ -58,7 +58,7 @@ fn without(team: &Team<'_>, root: usize, data: &mut [u8]) -> Result<(), Error> {
 
 /// From one of a team to all of it.
 pub(super) fn broadcast(team: &Team<'_>, root: usize, data: &mut [u8]) -> Result<(), Error> {
-    let number = team.from_root(root);
+    let number = team.counted_from(root);
     if data.len() <= SEGMENT || team.size <= 2 {
         let tree = Binomial { rank: number, size: team.size };
         for segment in segments(data.len(), 1) {

@@ -79,7 +79,7 @@ fn directly(call: &Call<'_>, mine: &[u8], root: usize, room: &mut [u8]) -> Resul
 /// Blocks of one size up a binomial tree; `room` is for all of them at the root, and empty elsewhere.
 pub(super) fn gather(team: &Team<'_>, root: usize, mine: &[u8], room: &mut [u8]) -> Result<(), Error> {
     let size = mine.len();
-    let tree = Binomial { rank: team.from_root(root), size: team.size };
+    let tree = Binomial { rank: team.counted_from(root), size: team.size };
     let mut below = Vec::with_capacity(tree.subtree().len() * size);
     below.extend_from_slice(mine);
     for child in tree.children() {

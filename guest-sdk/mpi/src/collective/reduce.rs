@@ -52,7 +52,7 @@ fn pass<T: Datatype>(call: &Call<'_>, from: usize, to: usize, data: &mut [T]) ->
 /// Combines what a team has at one of it; what the others have afterwards is of no use. In the order of their numbers, counted from the
 /// root.
 pub(super) fn reduce<T: Datatype>(team: &Team<'_>, root: usize, data: &mut [T], op: &impl Op<T>) -> Result<(), Error> {
-    let tree = Binomial { rank: team.from_root(root), size: team.size };
+    let tree = Binomial { rank: team.counted_from(root), size: team.size };
     for segment in segments(data.len(), size_of::<T>()) {
         let part = &mut data[segment];
         for child in tree.children() {
