@@ -16,6 +16,7 @@ mod harness;
 mod interrupts;
 mod lab;
 mod machines;
+mod mpi;
 mod mutations;
 mod nodes;
 mod partition;

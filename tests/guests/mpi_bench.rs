@@ -33,7 +33,7 @@ fn collectives(ch: Channel) -> places::Result {
     // Fewer rounds between nodes, where each takes longer.
     let few = if world.nodes() > 1 { 10 } else { 1 };
     if wanted("allreduce") {
-        for (count, n) in [(1, 20_000), (128, 10_000), (2_048, 4_000), (16_384, 400), (131_072, 60), (1_048_576, 6)] {
+        for (count, n) in [(1, 20_000), (128, 10_000), (1_024, 6_000), (4_096, 2_000), (16_384, 800), (131_072, 60), (1_048_576, 6)] {
             let mut data = vec![1.0f64; count];
             let name = format!("allreduce.{}B", count * 8);
             // What was summed up grows; the time does not depend on it.
@@ -52,14 +52,14 @@ fn collectives(ch: Channel) -> places::Result {
         }
     }
     if wanted("alltoall") {
-        for (each, n) in [(8, 4_000), (256, 4_000), (4_096, 1_000), (65_536, 60)] {
+        for (each, n) in [(8, 4_000), (256, 4_000), (1_024, 2_000), (4_096, 1_000), (65_536, 60)] {
             let data = vec![1u8; each * world.size()];
             let seconds = timed(&world, (n / few).max(3), || world.alltoall(&data).map(drop))?;
             report(&world, &format!("alltoall.{each}B"), seconds);
         }
     }
     if wanted("allgather") {
-        for (each, n) in [(8, 10_000), (4_096, 2_000), (65_536, 100)] {
+        for (each, n) in [(8, 10_000), (1_024, 4_000), (8_192, 1_000), (65_536, 100)] {
             let data = vec![1u8; each];
             let seconds = timed(&world, (n / few).max(3), || world.allgather(&data).map(drop))?;
             report(&world, &format!("allgather.{each}B"), seconds);
