@@ -74,7 +74,7 @@ struct Group<'a> {
 impl Group<'_> {
     /// What a rank gives as a part for another.
     fn data<T: Element>(&self, rank: usize, part: usize, len: usize) -> Vec<T> {
-        let seed = mix(self.case ^ mix((rank as u64) << 32 | part as u64));
+        let seed = mix(self.case ^ mix(((rank as u64) << 32) | part as u64));
         (0..len as u64).map(|index| T::of(mix(seed.wrapping_add(index)))).collect()
     }
 
@@ -84,7 +84,7 @@ impl Group<'_> {
 
     /// The lengths that ranks give to each other where they may differ.
     fn len(&self, from: usize, to: usize, at_most: usize) -> usize {
-        (mix(self.case ^ mix(1 + (from as u64) << 20 | to as u64)) % (at_most as u64 + 1)) as usize
+        (mix(self.case ^ mix(((from as u64 + 1) << 20) | to as u64)) % (at_most as u64 + 1)) as usize
     }
 
     fn expect<T: PartialEq + Debug>(&self, what: &str, got: &[T], expected: &[T]) {
