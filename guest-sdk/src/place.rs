@@ -79,7 +79,7 @@ impl<G, P> Place<G, P> {
 
     /// From now on this place and that one each end when the other goes wrong: when its end is no
     /// [success](ExitReason::is_success). If it has gone wrong already, that is now. The reason is [`ExitReason::Linked`], which names
-    /// the first cause; that of a place on another node is [`ExitReason::Killed`].
+    /// the first cause; that of a child whose parent ends is [`ExitReason::Killed`], linked or not.
     pub fn link(&self) {
         self.place.link();
     }

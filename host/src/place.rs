@@ -51,8 +51,8 @@ pub(crate) struct Life {
 enum Ender {
     /// One of this host; it owns the places that it starts.
     Here(Arc<Owner>),
-    /// One elsewhere: this asks for its end.
-    Elsewhere(Box<dyn Fn() + Send + Sync>),
+    /// One elsewhere: this asks for its end, for that reason.
+    Elsewhere(remote::End),
 }
 
 impl Place {
@@ -86,7 +86,12 @@ impl Place {
 
     /// As [`Self::kill`], without waiting.
     pub fn kill_soon(&self) {
-        self.0.end(ExitReason::Killed);
+        self.end_soon(ExitReason::Killed);
+    }
+
+    /// As [`Self::kill_soon`], for another reason.
+    pub(crate) fn end_soon(&self, reason: ExitReason) {
+        self.0.end(reason);
     }
 }
 
@@ -124,11 +129,11 @@ impl Life {
         &self.start
     }
 
-    /// Ends it for this reason, unless it ends for another before. A place elsewhere is killed.
+    /// Ends it for this reason, unless it ends for another before.
     fn end(&self, reason: ExitReason) {
         match &self.ender {
             Ender::Here(owner) => owner.family.stop(reason),
-            Ender::Elsewhere(kill) => kill(),
+            Ender::Elsewhere(end) => end(reason),
         }
     }
 

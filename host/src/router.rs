@@ -31,7 +31,7 @@ use crate::net::hub::{ConnectError, Handler, Hub, Timing};
 use crate::net::identity::Identity;
 use crate::net::session::{Incoming, Session};
 use crate::node::{CreateOptions, Network, Node, NodeError, PeerInfo};
-use crate::place::{Owner, Place};
+use crate::place::{ExitReason, Owner, Place};
 pub use launch::Ready;
 use peer::{Standing, There};
 pub use policy::{Allowed, Policy};
@@ -278,10 +278,10 @@ impl Handler for Router {
         let (Some(hub), Some(guest)) = (self.hub.get(), self.guest(session.key())) else { return };
         match event {
             Event::Asked(request, ask) => serve::ask(self, hub, session, &guest, request, ask),
-            Event::Kill(request) => {
+            Event::Kill(request, linked) => {
                 // One that is not there yet is killed when it is, for it is missed then.
                 if let Some(Some(place)) = lock(&guest.places).remove(&request) {
-                    place.kill_soon();
+                    place.end_soon(linked.map_or(ExitReason::Killed, |which| ExitReason::Linked(which.into())));
                 }
             }
             // A watch holds nothing but a task, which ends with the place or the session.

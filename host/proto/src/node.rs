@@ -115,8 +115,8 @@ pub enum Event {
         /// What that is.
         before: Before,
     },
-    /// The peer ends the place that this request of its started.
-    Kill(RequestId),
+    /// The peer ends the place that this request of its started; with the reason, where that is a link to a place that went wrong.
+    Kill(RequestId, Option<String>),
     /// The peer no longer watches.
     Unwatch(RequestId),
     /// The peer has a newer list of revoked certificates.
@@ -315,7 +315,7 @@ impl Node {
                 session.exited(request)?;
                 Event::Exited { request, reason, before }
             }
-            Control::Kill(request) => Event::Kill(request),
+            Control::Kill(request, linked) => Event::Kill(request, linked),
             Control::Unwatch(request) => {
                 // What ends later is told nevertheless, as it may have been told already; but it counts no more.
                 session.served(request);

@@ -7,15 +7,18 @@ use std::sync::Arc;
 use super::{Ender, ExitReason, Life, Place};
 use crate::id::PlaceId;
 
+/// Asks for the end of a place elsewhere, for a reason, and does not wait.
+pub(crate) type End = Box<dyn Fn(ExitReason) + Send + Sync>;
+
 /// Tells the end of a place elsewhere to all who have handles to it here. Dropped before it has told anything, it tells that the
 /// node is lost.
 #[derive(Debug)]
 pub(crate) struct Teller(Arc<Life>);
 
 impl Place {
-    /// A place elsewhere, and who tells its end. `kill` asks for that end and does not wait; it may be called any number of times.
-    pub(crate) fn elsewhere(id: PlaceId, start: &str, kill: Box<dyn Fn() + Send + Sync>) -> (Self, Teller) {
-        let life = Arc::new(Life::new(id, start.into(), Ender::Elsewhere(kill)));
+    /// A place elsewhere, and who tells its end. `end` may be called any number of times.
+    pub(crate) fn elsewhere(id: PlaceId, start: &str, end: End) -> (Self, Teller) {
+        let life = Arc::new(Life::new(id, start.into(), Ender::Elsewhere(end)));
         (Self(Arc::clone(&life)), Teller(life))
     }
 }
@@ -38,20 +41,18 @@ impl Drop for Teller {
 mod tests {
     use std::future::Future;
     use std::pin::pin;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::Mutex;
     use std::task::{Context, Poll, Waker};
 
     use super::*;
     use crate::id::NodeId;
 
-    type Kills = Arc<AtomicUsize>;
+    type Kills = Arc<Mutex<Vec<ExitReason>>>;
 
     fn elsewhere(seq: u64) -> (Place, Teller, Kills) {
         let kills = Kills::default();
-        let count = Arc::clone(&kills);
-        let kill = Box::new(move || {
-            count.fetch_add(1, Ordering::Relaxed);
-        });
+        let asked = Arc::clone(&kills);
+        let kill = Box::new(move |reason| asked.lock().unwrap().push(reason));
         let (place, teller) = Place::elsewhere(PlaceId { node: NodeId(7), seq }, "main", kill);
         (place, teller, kills)
     }
@@ -64,7 +65,7 @@ mod tests {
     }
 
     fn times(kills: &Kills) -> usize {
-        kills.load(Ordering::Relaxed)
+        kills.lock().unwrap().len()
     }
 
     #[test]
@@ -105,6 +106,8 @@ mod tests {
         one.0.link(&three);
         tell_one.tell(ExitReason::NodeLost);
         assert_eq!((times(&killed_two), times(&killed_three)), (0, 1));
+        let which = format!("a place that it is linked to ended: {} was lost with its node", one.id());
+        assert_eq!(*killed_three.lock().unwrap(), [ExitReason::Linked(which.into())]);
         // One that has ended in error already fires at once.
         let (four, _tell_four, killed_four) = elsewhere(4);
         four.0.link(&one);

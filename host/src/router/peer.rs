@@ -122,11 +122,13 @@ impl Peer for There {
             }
         };
         let (hub, key) = (self.hub.clone(), self.session.key());
-        let kill = move || hub.tell(key, Control::Kill(request));
-        let (place, teller) = Place::elsewhere(id, &start, Box::new(kill.clone()));
+        let end = move |reason| {
+            let linked = if let ExitReason::Linked(which) = reason { Some(shorten(&which)) } else { None };
+            hub.tell(key, Control::Kill(request, linked));
+        };
+        let (place, teller) = Place::elsewhere(id, &start, Box::new(end.clone()));
         self.guest.standing.tell_by(request, teller);
-        if !detached && !owner.family.adopt_remote(id, Box::new(kill.clone())) {
-            kill();
+        if !detached && !owner.family.adopt_remote(id, Box::new(move || end(ExitReason::Killed))) {
             return Err(SpawnError::Ending);
         }
         if let Some(host) = self.host.upgrade().filter(|_| !detached) {
@@ -151,7 +153,7 @@ impl Peer for There {
         let Some((request, mut answers)) = self.ask(Ask::Watch(place), expect) else { return Err(LookupError::NodeLost) };
         match answers.recv().await {
             Some(Answer::Started(id)) => {
-                let (watched, teller) = Place::elsewhere(id, "", Box::new(|| {}));
+                let (watched, teller) = Place::elsewhere(id, "", Box::new(|_| {}));
                 self.guest.standing.tell_by(request, teller);
                 Ok(watched)
             }
@@ -226,7 +228,7 @@ struct Abandon<'a> {
 impl Drop for Abandon<'_> {
     fn drop(&mut self) {
         if self.armed {
-            self.there.hub.tell(self.there.session.key(), Control::Kill(self.request));
+            self.there.hub.tell(self.there.session.key(), Control::Kill(self.request, None));
             self.there.guest.standing.forget(self.request);
             self.there.session.outputs.forget(self.request);
         }
