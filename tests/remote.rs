@@ -334,6 +334,15 @@ fn what_runs_is_listed_and_ended() {
     assert!(place["memory"].as_u64().is_some_and(|memory| memory >= 65_536) && place["age_ms"].is_u64(), "{place}");
     let id = place["id"].as_str().expect("it is text");
     assert!(id.starts_with(&format!("{}.", node.id)), "{id}");
+#[test]
+fn a_node_that_is_launched_counts_fuel_where_that_is_limited() {
+    let lab = Lab::without_cluster();
+    let ssh = lab.ssh();
+    let spins = |args: &[&str]| ssh.of(lab.run("limits", "spins", "ssh://127.0.0.1", args));
+    spins(&["--fuel", "10000000"]).fails(124, &["10000000 units of fuel"]);
+    ssh.is_gone();
+}
+
     let table = lab.placehost(&["ps", "--at", &node.address]).fails(0, &[]).stdout;
     assert!(table.lines().nth(1).is_some_and(|heading| heading.starts_with("ID ") && heading.ends_with("MAILBOX")), "{table}");
     assert!(table.lines().nth(2).is_some_and(|row| row.starts_with(id) && row.contains("lives.wasm  waits-for-many  waiting")), "{table}");

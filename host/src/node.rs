@@ -136,6 +136,8 @@ pub struct CreateOptions {
     pub time_out: Option<Duration>,
 }
 
+    /// Units of fuel that each place there has at most; fuel is not counted there where absent.
+    pub fuel: Option<u64>,
 /// Why a node could not be reached, launched or ended.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -125,7 +125,7 @@ async fn conduct(host: &Host, args: &Args, plan: Plan, workers: &Handle) -> Resu
             let spawned = host.spawn(&module, &args.start, config);
             return spawned.map_err(|error| explain::spawn(&args.module, &module, &error));
         };
-        let node = at::reach(host, at, config.stdout.clone(), workers).await?;
+        let node = at::reach(host, at, &config, workers).await?;
         let spawned = at::spawn(host, (at, &node), (&args.module, &module), &args.start, config).await;
         progress.clear();
         spawned

@@ -24,13 +24,14 @@ pub(super) fn network(at: Option<&Target>, options: &Options, progress: &Progres
 }
 
 /// The node, connected or launched.
-pub(super) async fn reach(host: &Host, at: &Target, stdout: Output, workers: &Handle) -> Result<Node, CliError> {
+pub(super) async fn reach(host: &Host, at: &Target, config: &PlaceConfig, workers: &Handle) -> Result<Node, CliError> {
     let (host, target) = (host.clone(), at.clone());
+    let (stdout, fuel) = (config.stdout.clone(), config.limits.fuel);
     // On the workers, because the node that is launched hangs on tasks and pipes of whoever launches it.
     let reaching = workers.spawn(async move {
         match target {
             Target::Node(address) => host.connect(&address.to_string()).await,
-            Target::Ssh(machine) => host.create(&machine.host, launch(&machine), stdout, Output::new(std::io::stderr())).await,
+            Target::Ssh(machine) => host.create(&machine.host, launch(&machine, fuel), stdout, Output::new(std::io::stderr())).await,
         }
     });
     let node = reaching.await.expect("reaching a node does not panic, and nobody cancels it");
@@ -39,11 +40,12 @@ pub(super) async fn reach(host: &Host, at: &Target, stdout: Output, workers: &Ha
     Ok(node)
 }
 
-fn launch(machine: &Machine) -> CreateOptions {
+fn launch(machine: &Machine, fuel: Option<u64>) -> CreateOptions {
     let command = |name| env::var(name).ok().filter(|command| !command.is_empty());
     let mut options = CreateOptions::default();
     options.user.clone_from(&machine.user);
     options.listen_port = machine.port;
+    options.fuel = fuel;
     options.ssh_path = command("PLACEHOST_SSH");
     options.placehost_path = command("PLACEHOST_REMOTE");
     options
