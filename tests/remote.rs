@@ -72,6 +72,20 @@ fn a_place_elsewhere_goes_as_it_does_here() {
 }
 
 #[test]
+fn what_runs_elsewhere_is_not_compiled_here() {
+    let lab = Lab::new();
+    let node = lab.node(&[]);
+    let cache = lab.path().join("cache");
+    let compiled = |run: Run| {
+        run.env("PLACEHOST_CACHE", cache.to_str().expect("its path is text")).fails(0, &[]);
+        let engines = fs::read_dir(&cache).expect("it is there").map(|entry| entry.expect("it can be read").path());
+        engines.map(|engine| fs::read_dir(engine).expect("it is a folder").count()).sum::<usize>()
+    };
+    assert_eq!(compiled(lab.run("hello_world", "hello_world", &node.address, &["--send", "\"Hello\""])), 0);
+    assert_eq!(compiled(run("hello_world", "hello_world", &["--send", "\"Hello\""])), 1);
+}
+
+#[test]
 fn a_place_elsewhere_prints_and_answers() {
     let lab = Lab::new();
     let node = lab.node(&[]);

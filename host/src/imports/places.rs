@@ -144,7 +144,8 @@ impl State {
             None => self.module.clone(),
         };
         let owner = Arc::clone(&self.owner);
-        match node.spawn(Order { module, start, config, name, detached, owner, explicit_grants }).await {
+        let (module, compiled) = (module.source().clone(), Some(module));
+        match node.spawn(Order { module, compiled, start, config, name, detached, owner, explicit_grants }).await {
             // This place is being killed and has only not noticed yet. There is nothing it could do with an error.
             Err(SpawnError::Ending) => std::future::pending().await,
             Err(error) => Err(error.into()),

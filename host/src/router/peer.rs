@@ -66,14 +66,14 @@ impl Peer for There {
     }
 
     async fn spawn(&self, order: Order) -> Result<(Place, Channel), SpawnError> {
-        let Order { module, start, config, name, detached, owner, explicit_grants } = order;
+        let Order { module, start, config, name, detached, owner, explicit_grants, .. } = order;
         // As it would be here: the other node could only say no.
         name.as_deref().map_or(Ok(()), place::check_name)?;
         let (here, there) = Channel::pair_on(config.bounds, &owner.account)?;
         let inflow = here.inflow();
         let link = self.hub.send_end(self.session.key(), there).ok_or(SpawnError::NodeLost)?;
         let (stdout, stderr) = (config.stdout.clone(), config.stderr.clone());
-        let size = module.size();
+        let size = module.size;
         let file = module.label();
         let digest = module.digest();
         let _offer = self.guest.offers.offer(module);

@@ -3,7 +3,7 @@
 use std::env;
 use std::path::Path;
 
-use placehost::{Channel, CreateOptions, Host, Module, NetworkConfig, Node, Output, Place, PlaceConfig, SpawnError, SpawnOptions};
+use placehost::{Channel, CreateOptions, Host, NetworkConfig, Node, Output, Place, PlaceConfig, Source, SpawnError, SpawnOptions};
 use tokio::runtime::Handle;
 
 use super::progress::Progress;
@@ -51,25 +51,28 @@ fn launch(machine: &Machine, fuel: Option<u64>) -> CreateOptions {
     options
 }
 
+/// That the module has that start function. Here that can be said better than there, and the module need not travel for it.
+pub(super) fn check(path: &Path, module: &Source, start: &str) -> Result<(), CliError> {
+    let kebab = start.replace('_', "-");
+    if module.starts().any(|name| name == kebab) {
+        return Ok(());
+    }
+    let bad = module.other_exports().find(|(name, _)| *name == kebab).map(|(_, why)| why.to_owned());
+    let error = match bad {
+        Some(why) => SpawnError::BadStart { start: kebab, why },
+        None => SpawnError::NoStart { start: kebab, has: module.starts().map(str::to_owned).collect() },
+    };
+    Err(explain::spawn(path, module.other_exports(), &error))
+}
+
 /// Starts the place there.
 pub(super) async fn spawn(
     host: &Host,
     (at, node): (&Target, &Node),
-    (path, module): (&Path, &Module),
+    (path, module): (&Path, &Source),
     start: &str,
     config: PlaceConfig,
 ) -> Result<(Place, Channel), CliError> {
-    let kebab = start.replace('_', "-");
-    if !module.starts().any(|name| name == kebab) {
-        // Here that can be said better, and the module need not travel for it.
-        let bad = module.other_exports().find(|(name, _)| *name == kebab).map(|(_, why)| why.to_owned());
-        let has = module.starts().map(str::to_owned).collect();
-        let error = match bad {
-            Some(why) => SpawnError::BadStart { start: kebab, why },
-            None => SpawnError::NoStart { start: kebab, has },
-        };
-        return Err(explain::spawn(path, module, &error));
-    }
-    let spawned = host.spawn_at(node, module, start, config, SpawnOptions::default()).await;
+    let spawned = host.spawn_source_at(node, module, start, config, SpawnOptions::default()).await;
     spawned.map_err(|error| explain::spawn_at(at, path, &error))
 }
