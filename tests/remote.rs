@@ -274,6 +274,34 @@ fn certificates_of_ones_own_serve_as_well() {
 }
 
 #[test]
+fn certificates_of_ones_own_are_revoked_by_a_file() {
+    let (lab, joiner, other) = (Lab::new(), Lab::without_cluster(), Lab::without_cluster());
+    let first = lab.node(&[]);
+    let token = lab.placehost(&["cluster", "invite", "--address", &first.address]).fails(0, &[]).stdout;
+    drop(joiner.node(&["--join", token.trim(), "--name", "host2"]));
+    let files = ["authority.pem", "node.pem", "node.key"].map(|name| lab.file(name));
+    let list = other.path().join("list.crl");
+    let list = list.to_str().expect("its path is text");
+    fs::copy(lab.file("revoked.crl"), list).expect("there is room");
+    let node = other.node(&["--ca", &files[0], "--cert", &files[1], "--key", &files[2], "--crl", list]);
+    let (child, _stdout) = started(joiner.run("lives", "waits_for_many", &node.address, &[]));
+
+    // Who is there is sent away when the file changes, and does not come in again.
+    lab.placehost(&["cluster", "revoke", "host2"]).fails(0, &[]);
+    fs::copy(lab.file("revoked.crl"), list).expect("there is room");
+    let ended = end(child);
+    assert_eq!(ended.code, Some(69), "{}", ended.stderr);
+    joiner.run("lives", "returns", &node.address, &[]).fails(125, &["revoked", "hint: "]);
+    lab.run("lives", "returns", &node.address, &[]).fails(0, &[]);
+
+    fs::write(list, "hello").expect("it is ours");
+    let options = ["node", "--listen", "127.0.0.1:0", "--ca", &files[0], "--cert", &files[1], "--key", &files[2], "--crl", list];
+    let error = format!("error: cannot use the revocation lists of `{list}`");
+    other.placehost(&options).fails(1, &[&error, "it is no revocation list", "hint: a list begins with"]);
+    other.placehost(&["ps", "--crl", list]).fails(2, &["--ca"]);
+}
+
+#[test]
 fn a_machine_joins_by_a_token_once() {
     let (lab, joiner, late) = (Lab::new(), Lab::without_cluster(), Lab::without_cluster());
     let first = lab.node(&[]);
@@ -293,6 +321,20 @@ fn a_machine_joins_by_a_token_once() {
 }
 
 #[test]
+fn a_machine_that_was_revoked_joins_again_by_another_token() {
+    let (lab, joiner) = (Lab::new(), Lab::without_cluster());
+    let first = lab.node(&[]);
+    let invite = || lab.placehost(&["cluster", "invite", "--address", &first.address]).fails(0, &[]).stdout;
+    drop(joiner.node(&["--join", invite().trim(), "--name", "host2"]));
+    lab.placehost(&["cluster", "revoke", "host2"]).fails(0, &[]);
+    fs::copy(lab.file("revoked.crl"), joiner.file("revoked.crl")).expect("there is room");
+    joiner.placehost(&["node", "--listen", "127.0.0.1:0"]).fails(1, &["is revoked", "hint: `placehost node --join TOKEN`"]);
+    let second = joiner.node(&["--join", invite().trim()]);
+    assert!(second.line.starts_with("Node `host2` ("), "{}", second.line);
+    lab.run("lives", "exits_with_seven", &second.address, &[]).fails(7, &[]);
+}
+
+#[test]
 fn a_node_is_launched_for_a_run() {
     for lab in [Lab::new(), Lab::without_cluster()] {
         let ssh = lab.ssh();
@@ -304,6 +346,15 @@ fn a_node_is_launched_for_a_run() {
         there("lives", "panics", &[]).fails(134, &["trapped: panicked at", "it is over"]);
         ssh.is_gone();
     }
+}
+
+#[test]
+fn a_node_that_is_launched_counts_fuel_where_that_is_limited() {
+    let lab = Lab::without_cluster();
+    let ssh = lab.ssh();
+    let spins = |args: &[&str]| ssh.of(lab.run("limits", "spins", "ssh://127.0.0.1", args));
+    spins(&["--fuel", "10000000"]).fails(124, &["10000000 units of fuel"]);
+    ssh.is_gone();
 }
 
 #[test]
@@ -348,15 +399,6 @@ fn what_runs_is_listed_and_ended() {
     assert!(place["memory"].as_u64().is_some_and(|memory| memory >= 65_536) && place["age_ms"].is_u64(), "{place}");
     let id = place["id"].as_str().expect("it is text");
     assert!(id.starts_with(&format!("{}.", node.id)), "{id}");
-#[test]
-fn a_node_that_is_launched_counts_fuel_where_that_is_limited() {
-    let lab = Lab::without_cluster();
-    let ssh = lab.ssh();
-    let spins = |args: &[&str]| ssh.of(lab.run("limits", "spins", "ssh://127.0.0.1", args));
-    spins(&["--fuel", "10000000"]).fails(124, &["10000000 units of fuel"]);
-    ssh.is_gone();
-}
-
     let table = lab.placehost(&["ps", "--at", &node.address]).fails(0, &[]).stdout;
     assert!(table.lines().nth(1).is_some_and(|heading| heading.starts_with("ID ") && heading.ends_with("MAILBOX")), "{table}");
     assert!(table.lines().nth(2).is_some_and(|row| row.starts_with(id) && row.contains("lives.wasm  waits-for-many  waiting")), "{table}");
