@@ -1,11 +1,16 @@
 //! One session's connection: its control stream, and the streams that come.
 //!
-//! Four tasks: one writes control frames, one reads them, one takes the streams that the peer opens, and one hands events to
-//! whoever handles them, in their order. All end with the connection.
+//! Three tasks: one reads control frames and hands what they lead to on to whoever handles it, in that order, one writes control
+//! frames, and one takes the streams that the peer opens. All end with the connection. What usually follows at once is done by the
+//! same task: to wake another costs as much as all else about a frame.
 
 use std::collections::HashMap;
+use std::future::{Future, poll_fn};
+use std::ops::ControlFlow;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -289,8 +294,7 @@ impl Session {
 impl Work {
     pub(super) fn start(self, hub: &Hub, session: &Arc<Session>) {
         let runtime = hub.runtime().clone();
-        runtime.spawn(handle_events(hub.clone(), Arc::clone(session), self.events));
-        runtime.spawn(control(hub.clone(), Arc::clone(session), self.out));
+        runtime.spawn(attend(hub.clone(), Arc::clone(session), self));
         let (hub, session) = (hub.clone(), Arc::clone(session));
         runtime.spawn(async move {
             let why = session.connection.closed().await;
@@ -299,66 +303,89 @@ impl Work {
     }
 }
 
-async fn handle_events(hub: Hub, session: Arc<Session>, mut events: mpsc::UnboundedReceiver<Event>) {
-    while let Some(event) = events.recv().await {
-        match event {
-            Event::Up(hello) => {
-                let _ = session.peer.set(hello);
-                session.allow_streams(0);
-                hub.runtime().spawn(accept_streams(hub.clone(), Arc::clone(&session)));
-                if let Some(handler) = hub.handler() {
-                    handler.up(&session);
-                }
-                session.state.send_replace(State::Up);
-            }
-            Event::Duplicate(other) => {
-                session.state.send_replace(State::Duplicate(other));
-            }
-            Event::Answered(request, answer) => {
-                let mut answers = lock(&session.answers);
-                let more = matches!(answer, Answer::Listing { last: false, .. });
-                // Who asked may have stopped waiting.
-                if let Some(asker) = answers.get(&request) {
-                    let _ = asker.send(answer);
-                }
-                if !more {
-                    answers.remove(&request);
-                }
-            }
-            Event::Down(why) => {
-                let was_up = session.is_up();
-                lock(&session.answers).clear();
-                lock(&session.parked).clear();
-                session.blobs.clear();
-                session.outputs.clear();
-                session.state.send_if_modified(|state| match state {
-                    State::Duplicate(_) => false,
-                    _ => {
-                        *state = State::Down(why.clone());
-                        true
-                    }
-                });
-                if was_up && let Some(handler) = hub.handler() {
-                    handler.down(&session, &why);
-                }
-                break;
-            }
-            event => {
-                if let Some(handler) = hub.handler() {
-                    handler.event(&session, event);
-                }
-            }
+/// Reads control frames as they come, and hands on what has happened, until the session is over.
+async fn attend(hub: Hub, session: Arc<Session>, Work { out, mut events }: Work) {
+    let mut control = pin!(async {
+        control(&hub, &session, out).await;
+        std::future::pending::<()>().await;
+    });
+    loop {
+        let event = tokio::select! {
+            biased;
+            event = events.recv() => event,
+            () = &mut control => None,
+        };
+        // The session itself can always send, so its queue never ends.
+        let Some(event) = event else { break };
+        if handle(&hub, &session, event).is_break() {
+            break;
         }
     }
     // Who says goodbye waits until that is heard, and who hears it closes: what was said before it would be lost with the connection.
     if session.closing.load(Ordering::Relaxed) {
-        let _ = tokio::time::timeout(2 * FAREWELL, session.closed.notified()).await;
+        let heard = async {
+            tokio::select! { () = session.closed.notified() => {}, () = control => {} }
+        };
+        let _ = tokio::time::timeout(2 * FAREWELL, heard).await;
     }
     session.connection.close(&Goodbye::Done);
 }
 
+/// Hands on one thing that has happened; the end of the session is the last.
+fn handle(hub: &Hub, session: &Arc<Session>, event: Event) -> ControlFlow<()> {
+    match event {
+        Event::Up(hello) => {
+            let _ = session.peer.set(hello);
+            session.allow_streams(0);
+            hub.runtime().spawn(accept_streams(hub.clone(), Arc::clone(session)));
+            if let Some(handler) = hub.handler() {
+                handler.up(session);
+            }
+            session.state.send_replace(State::Up);
+        }
+        Event::Duplicate(other) => {
+            session.state.send_replace(State::Duplicate(other));
+        }
+        Event::Answered(request, answer) => {
+            let mut answers = lock(&session.answers);
+            let more = matches!(answer, Answer::Listing { last: false, .. });
+            // Who asked may have stopped waiting.
+            if let Some(asker) = answers.get(&request) {
+                let _ = asker.send(answer);
+            }
+            if !more {
+                answers.remove(&request);
+            }
+        }
+        Event::Down(why) => {
+            let was_up = session.is_up();
+            lock(&session.answers).clear();
+            lock(&session.parked).clear();
+            session.blobs.clear();
+            session.outputs.clear();
+            session.state.send_if_modified(|state| match state {
+                State::Duplicate(_) => false,
+                _ => {
+                    *state = State::Down(why.clone());
+                    true
+                }
+            });
+            if was_up && let Some(handler) = hub.handler() {
+                handler.down(session, &why);
+            }
+            return ControlFlow::Break(());
+        }
+        event => {
+            if let Some(handler) = hub.handler() {
+                handler.event(session, event);
+            }
+        }
+    }
+    ControlFlow::Continue(())
+}
+
 /// Opens or accepts the control stream, then writes and reads it.
-async fn control(hub: Hub, session: Arc<Session>, out: mpsc::UnboundedReceiver<Out>) {
+async fn control(hub: &Hub, session: &Arc<Session>, out: mpsc::UnboundedReceiver<Out>) {
     let streams = match session.dialled {
         true => session.connection.open_control().await,
         false => tokio::time::timeout(hub.timing().timeout, session.connection.accept_control()).await.unwrap_or(None),
@@ -367,8 +394,8 @@ async fn control(hub: Hub, session: Arc<Session>, out: mpsc::UnboundedReceiver<O
         return session.connection.close(&Goodbye::Protocol("no control stream".into()));
     };
     let _ = send.set_priority(FIRST);
-    hub.runtime().spawn(write_control(Arc::clone(&session), send, out));
-    read_control(&hub, &session, receive).await;
+    hub.runtime().spawn(write_control(Arc::clone(session), send, out));
+    read_control(hub, session, receive).await;
 }
 
 async fn write_control(session: Arc<Session>, mut stream: SendStream, mut out: mpsc::UnboundedReceiver<Out>) {
@@ -482,7 +509,7 @@ async fn accept_streams(hub: Hub, session: Arc<Session>) {
         };
         let Some(stream) = stream else { break };
         let (hub, session, reading) = (hub.clone(), Arc::clone(&session), session.reading.subscribe());
-        tokio::spawn(async move {
+        let mut taken = Box::pin(async move {
             match tokio::time::timeout(HEAD_TIME, head(stream, reading)).await {
                 Ok(Ok(Some((head, stream)))) => route(&hub, &session, head, stream).await,
                 Ok(Err(error)) => hub.act(|node, _| node.handle_breach(session.key, error.to_string())),
@@ -490,6 +517,10 @@ async fn accept_streams(hub: Hub, session: Arc<Session>) {
                 Ok(Ok(None)) | Err(_) => {}
             }
         });
+        // What a stream is comes with its first packet, and for a link that is all there is to do here.
+        if poll_fn(|cx| Poll::Ready(taken.as_mut().poll(cx).is_pending())).await {
+            tokio::spawn(taken);
+        }
     }
 }
 
