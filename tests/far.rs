@@ -46,6 +46,10 @@ far_claims! { 1 with []:
     an_end_that_was_closed_before_it_went_is_closed_there,
 }
 
+far_claims! { 1 with ["--max-places", "2"]:
+    where_there_is_no_room_after_all_a_place_ends_for_that,
+}
+
 far_claims! { 1 with ["--memory", "512MiB"]:
     the_largest_message_crosses,
 }

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use super::serve::load_refusal;
 use super::{Guest, lock};
-use crate::engine::{MAX_MODULE, Module};
+use crate::engine::{MAX_MODULE, Module, Source};
 use crate::host::Shared;
 use crate::net::blob;
 use crate::net::hub::Hub;
@@ -168,7 +168,7 @@ fn write(folder: &Path, digest: Digest, bytes: &[u8]) -> io::Result<PathBuf> {
 
 /// The modules of the spawns that wait for an answer, which the peer may want.
 #[derive(Clone, Default)]
-pub(super) struct Offers(Arc<Mutex<HashMap<Digest, (Module, usize)>>>);
+pub(super) struct Offers(Arc<Mutex<HashMap<Digest, (Source, usize)>>>);
 
 /// An offer, until dropped.
 pub(super) struct Offer {
@@ -177,7 +177,7 @@ pub(super) struct Offer {
 }
 
 impl Offers {
-    pub(super) fn offer(&self, module: Module) -> Offer {
+    pub(super) fn offer(&self, module: Source) -> Offer {
         let digest = module.digest();
         lock(&self.0).entry(digest).or_insert((module, 0)).1 += 1;
         Offer { offers: self.clone(), digest }
