@@ -1,6 +1,7 @@
 //! Nodes that are killed, or freeze, while somebody waits for them in some way: every wait ends within the time-out.
 
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::bad_line::{BadLine, Badness};
@@ -104,7 +105,7 @@ fn who_waits_for_a_node_that_compiles_is_told_that_it_is_lost() {
         let node = Node::start(run.env("PLACEHOST_CACHE", cache.to_str().expect("its path is text")));
         let child = run_of_unknown(&lab, ("messages", "every-kind-of-value-comes-back-equal"), 0, &node.address).start();
         // It compiles once the module is there whole.
-        let is_whole = |path: &std::path::Path| path.extension().is_some_and(|end| end == "wasm");
+        let is_whole = |path: &Path| path.extension().is_some_and(|end| end == "wasm");
         until(|| fs::read_dir(cache.join("modules")).is_ok_and(|mut all| all.any(|file| is_whole(&file.expect("it is ours").path()))));
         node.signal(name);
         let began = Instant::now();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use placehost::net::identity::Identity;
 use placehost::{Host, NetworkConfig};
+use placehost_proto::LinkId;
 use placehost_proto::codec;
 use placehost_proto::frame::Head;
 use tokio::runtime::Builder;
@@ -31,7 +32,7 @@ async fn visit(machine: &Machine, module: &[u8], address: &str) -> Member {
     codec::put_message_header(&mut begin, 1000);
     // Half of a message, and a stream of a link that never comes.
     member.raw_stream(&[&begin[..], &[7; 500]].concat()).await;
-    member.stream(&Head::Link(placehost_proto::LinkId(link.0 + 2))).await;
+    member.stream(&Head::Link(LinkId(link.0 + 2))).await;
     member
 }
 
