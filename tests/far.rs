@@ -95,7 +95,7 @@ impl Talk {
     }
 
     /// Ends it at once, without a word.
-    pub(crate) fn is_killed(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().expect("it is ours");
         self.child.wait().expect("it is ours");
     }

@@ -28,6 +28,8 @@ struct Stage {
 
 /// What a liar may make a node take at once, in KiB.
 const AT_MOST: u64 = 256 << 10;
+/// What one who names all the links that a session may have can make it take at once, in KiB: half of what three would.
+const ALL_LINKS: u64 = 1280 << 10;
 /// How long the honest wait between two requests.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -163,7 +165,7 @@ fn noise(length: usize) -> Vec<u8> {
 
 #[track_caller]
 fn is_sent_away(member: Member, says: &str) {
-    let why = run(member.is_sent_away());
+    let why = run(member.goodbye());
     assert!(matches!(&why, Goodbye::Protocol(text) if text.contains(says)), "`{says}` is not in: {why:?}");
 }
 
@@ -592,25 +594,39 @@ fn what_is_said_of_what_was_never_asked_ends_the_session() {
     });
 }
 
-#[test]
-fn messages_that_name_links_of_no_use_are_bounded() {
-    survives(&[], |stage| {
-        let names = |ids: &mut dyn Iterator<Item = u64>| Attachments { links: ids.map(LinkId).collect(), blobs: Vec::new() };
-        for (attachments, says) in [
-            (names(&mut (0..1).map(|_| 1)), "a link named by the wrong side"),
-            (names(&mut [100, 100].into_iter()), "a link that was named before"),
-            (names(&mut [u64::MAX - 1].into_iter()), "a link named too far ahead"),
-            (names(&mut (1..200_000).map(|n| 2 * n)), "too many links"),
-        ] {
-            let mut member = stage.member();
-            let _stream = run(async {
-                let (_, link) = member.start(&module(), "reads-nothing").await;
-                let message = frame(|out| codec::put_attached_header(out, &attachments, 0));
-                member.raw_stream(&[head(&Head::Link(link)), message].concat()).await
-            });
-            is_sent_away(member, says);
-        }
+/// Sends a message that brings links of these names, by which the sender is sent away.
+#[track_caller]
+fn brings(stage: &Stage, names: impl IntoIterator<Item = u64>, says: &str) {
+    let attachments = Attachments { links: names.into_iter().map(LinkId).collect(), blobs: Vec::new() };
+    let mut member = stage.member();
+    let _stream = run(async {
+        let (_, link) = member.start(&module(), "reads-nothing").await;
+        let message = frame(|out| codec::put_attached_header(out, &attachments, 0));
+        member.raw_stream(&[head(&Head::Link(link)), message].concat()).await
     });
+    is_sent_away(member, says);
+}
+
+#[test]
+fn links_that_may_not_be_named_so_end_the_session() {
+    survives(&[], |stage| {
+        brings(stage, [1], "a link named by the wrong side");
+        brings(stage, [100, 100], "a link that was named before");
+        brings(stage, [u64::MAX - 1], "a link named too far ahead");
+    });
+}
+
+#[test]
+fn as_many_links_as_there_may_be_are_given_back() {
+    let stage = Stage::new(&[]);
+    let mut honest = stage.honest();
+    for _ in 0..3 {
+        stage.bears(&mut honest, &|stage| brings(stage, (1..200_000).map(|n| 2 * n), "too many links"));
+    }
+    // They take 6 KiB each, and the last ones what the first ones took.
+    let peak = Held::by(&stage.node).peak;
+    assert!(peak < ALL_LINKS, "it took {peak} KiB at once");
+    honest.ends_well();
 }
 
 #[test]

@@ -138,5 +138,5 @@ fn commands_say_that_a_frozen_node_does_not_answer() {
     }
     end(stopping);
     assert!(began.elapsed() < TOLD + TOLD, "it took {:?}", began.elapsed());
-    place.is_killed();
+    place.kill();
 }

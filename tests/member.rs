@@ -110,7 +110,7 @@ impl Member {
     }
 
     /// Waits until the node ends the session; why.
-    pub(crate) async fn is_sent_away(mut self) -> Goodbye {
+    pub(crate) async fn goodbye(mut self) -> Goodbye {
         while let Some(heard) = self.heard.recv().await {
             if let Control::Goodbye(why) = heard {
                 self.leave();

@@ -84,7 +84,7 @@ fn commands_that_are_killed_leave_nothing_on_their_node() {
         let batch: Vec<_> = (0..count).map(|_| Talk::start(lab.run("lives", "waits-for-many", &node.address, &[]))).collect();
         for mut talk in batch {
             assert_eq!(talk.get(), "null");
-            talk.is_killed();
+            talk.kill();
         }
         lab.has_places(&node, 0);
     };
