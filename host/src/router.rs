@@ -6,6 +6,7 @@
 mod launch;
 mod peer;
 mod policy;
+mod proven;
 mod rows;
 mod serve;
 mod shipping;
@@ -26,15 +27,17 @@ use crate::config::Output;
 use crate::host::Shared;
 use crate::id::NodeId;
 use crate::net::address::Address;
+use crate::net::clock::Moment;
 use crate::net::endpoint::{BindError, Endpoint};
 use crate::net::hub::{ConnectError, Handler, Hub, Timing};
 use crate::net::identity::Identity;
 use crate::net::session::{Incoming, Session};
 use crate::node::{CreateOptions, Network, Node, NodeError, PeerInfo};
-use crate::place::{Owner, Place};
+use crate::place::{ExitReason, Owner, Place};
 pub use launch::Ready;
 use peer::{Standing, There};
 pub use policy::{Allowed, Policy};
+use proven::{Proven, Spared};
 use shipping::{Offers, Shipments};
 pub use shipping::{OnShipping, Shipping};
 
@@ -46,6 +49,9 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// How often this machine's list of revoked certificates is looked at, beside every handshake.
 const LOOK_FOR_REVOCATIONS: Duration = Duration::from_secs(2);
+
+/// How often it is looked whether this machine's certificate is about to expire.
+const LOOK_FOR_EXPIRY: Duration = Duration::from_secs(24 * 3600);
 
 /// How a host is connected with others.
 #[derive(Clone)]
@@ -108,6 +114,10 @@ struct Guest {
     offers: Offers,
     /// What it is to tell the end of.
     standing: Standing,
+    /// What it has started before, and would again.
+    proven: Proven,
+    /// The numbers that it may give to places that it asks for.
+    spared: Spared,
 }
 
 impl Router {
@@ -150,6 +160,7 @@ impl Router {
         let handler: Weak<dyn Handler> = Arc::downgrade(&this) as Weak<dyn Handler>;
         hub.start(handler);
         host.runtime.spawn(watch_revocations(hub.clone(), Weak::clone(&self.this)));
+        host.runtime.spawn(warn_of_expiry(Arc::clone(hub.endpoint().identity()), Weak::clone(&self.this)));
         Ok(hub)
     }
 
@@ -265,8 +276,14 @@ impl Network for Router {
 impl Handler for Router {
     fn up(&self, session: &Arc<Session>) {
         let account = Arc::clone(session.account());
-        let guest =
-            Guest { owner: Owner::new(account), places: Mutex::default(), offers: Offers::default(), standing: Standing::default() };
+        let guest = Guest {
+            owner: Owner::new(account),
+            places: Mutex::default(),
+            offers: Offers::default(),
+            standing: Standing::default(),
+            proven: Proven::default(),
+            spared: Spared::default(),
+        };
         self.guests().insert(session.key(), Arc::new(guest));
         let Some(hub) = self.hub.get() else { return };
         for list in hub.endpoint().identity().revocations().lists() {
@@ -278,10 +295,10 @@ impl Handler for Router {
         let (Some(hub), Some(guest)) = (self.hub.get(), self.guest(session.key())) else { return };
         match event {
             Event::Asked(request, ask) => serve::ask(self, hub, session, &guest, request, ask),
-            Event::Kill(request) => {
+            Event::Kill(request, linked) => {
                 // One that is not there yet is killed when it is, for it is missed then.
                 if let Some(Some(place)) = lock(&guest.places).remove(&request) {
-                    place.kill_soon();
+                    place.end_soon(linked.map_or(ExitReason::Killed, |which| ExitReason::Linked(which.into())));
                 }
             }
             // A watch holds nothing but a task, which ends with the place or the session.
@@ -290,8 +307,9 @@ impl Handler for Router {
             Event::NotShipped(digest, why) => self.shipments.failed(session.key(), digest, &why),
             Event::Exited { request, reason, before } => peer::exited(hub, session, &guest, request, reason, before),
             Event::Revoked(list) => revoked(hub, list),
+            Event::Answered(request, answer) => peer::answered(session, &guest, request, answer),
             // The session itself deals with these.
-            Event::Up(_) | Event::Duplicate(_) | Event::Down(_) | Event::Answered(..) => {}
+            Event::Up(_) | Event::Duplicate(_) | Event::Down(_) => {}
         }
     }
 
@@ -312,6 +330,16 @@ impl Handler for Router {
             guest.standing.clear();
         }
         self.shipments.lost(session.key());
+    }
+}
+
+/// Says once a day that the certificate is about to expire.
+async fn warn_of_expiry(identity: Arc<Identity>, router: Weak<Router>) {
+    while router.strong_count() > 0 {
+        if let Some(warning) = identity.warning(Moment::now()) {
+            tracing::warn!("{warning}");
+        }
+        tokio::time::sleep(LOOK_FOR_EXPIRY).await;
     }
 }
 

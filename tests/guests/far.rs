@@ -602,11 +602,13 @@ fn a_place_elsewhere_is_watched_from_everywhere(_: Channel) -> places::Result {
     Ok(())
 }
 
-/// Starts a place that it is linked with on a node, and tells its id; lets it end with one code, or ends with the other.
+/// Starts a place that it is linked with on a node, perhaps detached, and tells its id; lets it end with one code, or ends with the
+/// other.
 #[places::start]
-fn is_linked(ch: Channel<(String, Option<u8>, Option<u8>), PlaceId>) -> places::Result {
-    let (address, theirs, own) = ch.get()?;
-    let p = exits::at(&Node::connect(&address)?).link().spawn()?;
+fn is_linked(ch: Channel<(String, bool, Option<u8>, Option<u8>), PlaceId>) -> places::Result {
+    let (address, detached, theirs, own) = ch.get()?;
+    let there = exits::at(&Node::connect(&address)?).link();
+    let p = if detached { there.detached() } else { there }.spawn()?;
     ch.put(p.id())?;
     ch.typed::<(), ()>().get()?;
     if let Some(code) = theirs {
@@ -626,20 +628,25 @@ fn links_hold_across_nodes(_: Channel) -> places::Result {
     for node in [&Node::this(), &b] {
         // What goes wrong there ends who is linked with it.
         let p = is_linked::at(node).spawn()?;
-        p.put((address.clone(), Some(3), None))?;
+        p.put((address.clone(), false, Some(3), None))?;
         let id = p.get()?;
         let p = p.typed::<(), ()>();
         p.put(())?;
         assert_eq!(p.wait(), ExitReason::Linked(format!("a place that it is linked to ended: {id} exited with code 3")));
-        // And the other way round; to that node it was killed.
-        let p = is_linked::at(node).spawn()?;
-        p.put((address.clone(), None, Some(2)))?;
-        let watched = monitor(p.get()?)?;
-        p.typed::<(), ()>().put(())?;
-        assert_eq!(watched.wait(), ExitReason::Killed);
+        // And the other way round. A child is killed by the end of its parent, before any link is.
+        for detached in [false, true] {
+            let p = is_linked::at(node).spawn()?;
+            p.put((address.clone(), detached, None, Some(2)))?;
+            let watched = monitor(p.get()?)?;
+            let p = p.typed::<(), ()>();
+            p.put(())?;
+            let cause = format!("a place that it is linked to ended: {} exited with code 2", p.id());
+            let reason = if detached { ExitReason::Linked(cause) } else { ExitReason::Killed };
+            assert_eq!(watched.wait(), reason);
+        }
         // A good end hurts nobody.
         let p = is_linked::at(node).spawn()?;
-        p.put((address.clone(), Some(0), Some(9)))?;
+        p.put((address.clone(), false, Some(0), Some(9)))?;
         p.get()?;
         let p = p.typed::<(), ()>();
         p.put(())?;
@@ -650,6 +657,26 @@ fn links_hold_across_nodes(_: Channel) -> places::Result {
     p.unlink();
     p.put(1)?;
     assert_eq!(p.wait(), ExitReason::Exited(1));
+    Ok(())
+}
+
+/// Whether a place like one that ran before found room is not waited for.
+#[places::start]
+fn where_there_is_no_room_after_all_a_place_ends_for_that(_: Channel) -> places::Result {
+    let [node] = nodes()?;
+    let [one, _two] = [exits::at(&node).spawn()?, exits::at(&node).spawn()?];
+    for _ in 0..3 {
+        let third = exits::at(&node).spawn()?;
+        assert!(matches!(third.get(), Err(Error::Closed)));
+        let why = third.wait().to_string();
+        assert_eq!(why, "failed: it could not be started: this host runs at most 2 places at once");
+        assert!(monitor(third.id()).is_err());
+    }
+    one.put(0)?;
+    assert_eq!(one.wait(), ExitReason::Exited(0));
+    let fourth = exits::at(&node).spawn()?;
+    fourth.put(7)?;
+    assert_eq!(fourth.wait(), ExitReason::Exited(7));
     Ok(())
 }
 

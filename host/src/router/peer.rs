@@ -8,6 +8,8 @@ use placehost_proto::frame::{Answer, Ask, Before, Exit, PeerRow, PlaceRow, Refus
 use placehost_proto::{Control, RequestId};
 use tokio::sync::mpsc;
 
+use super::proven::Proof;
+use super::shipping::Offer;
 use super::{Guest, lock, rows};
 use crate::channel::{Bounds, Channel, Inflow};
 use crate::config::PlaceConfig;
@@ -17,6 +19,9 @@ use crate::net::hub::Hub;
 use crate::net::session::Session;
 use crate::node::{NodeError, Order, Peer, PeerInfo};
 use crate::place::{self, ExitReason, LookupError, Owner, Place, PlaceInfo, SpawnError, Teller};
+
+/// The answers to one request.
+type Answers = mpsc::UnboundedReceiver<Answer>;
 
 /// A node at the other side of a session.
 pub(super) struct There {
@@ -32,15 +37,42 @@ impl There {
     }
 
     /// Asks, and returns where the answers come; nothing where the session has ended.
-    fn ask(&self, ask: Ask, expect: impl FnOnce(RequestId)) -> Option<(RequestId, mpsc::UnboundedReceiver<Answer>)> {
+    fn ask(&self, ask: Ask, expect: impl FnOnce(RequestId)) -> Option<(RequestId, Answers)> {
         let (sender, answers) = mpsc::unbounded_channel();
-        let mut asked = None;
-        self.hub.ask(self.session.key(), ask, |request| {
-            asked = Some(request);
+        let request = self.tell(ask, |request| {
             self.session.expect(request, sender);
             expect(request);
         });
-        Some((asked?, answers))
+        Some((request?, answers))
+    }
+
+    /// Asks, and goes on: the answer is for [`answered`].
+    fn tell(&self, ask: Ask, expect: impl FnOnce(RequestId)) -> Option<RequestId> {
+        let mut asked = None;
+        self.hub.ask(self.session.key(), ask, |request| {
+            asked = Some(request);
+            expect(request);
+        });
+        asked
+    }
+
+    /// Waits until a place has been started.
+    async fn started(&self, request: RequestId, mut answers: Answers, proof: &Proof) -> Result<PlaceId, SpawnError> {
+        let mut abandon = Abandon { there: self, request, armed: true };
+        let answer = answers.recv().await;
+        abandon.armed = false;
+        if let Some(Answer::Started { place, spare }) = answer {
+            self.guest.standing.is_answered(request);
+            self.guest.proven.works(proof);
+            self.guest.proven.spare(spare);
+            return Ok(place);
+        }
+        self.session.outputs.forget(request);
+        self.guest.standing.forget(request);
+        Err(match answer {
+            Some(Answer::Refused(refusal)) => spawn_error(refusal),
+            _ => SpawnError::NodeLost,
+        })
     }
 
     /// Asks what has one answer.
@@ -66,19 +98,19 @@ impl Peer for There {
     }
 
     async fn spawn(&self, order: Order) -> Result<(Place, Channel), SpawnError> {
-        let Order { module, start, config, name, detached, owner, explicit_grants } = order;
+        let Order { module, start, config, name, detached, owner, explicit_grants, .. } = order;
         // As it would be here: the other node could only say no.
         name.as_deref().map_or(Ok(()), place::check_name)?;
         let (here, there) = Channel::pair_on(config.bounds, &owner.account)?;
         let inflow = here.inflow();
         let link = self.hub.send_end(self.session.key(), there).ok_or(SpawnError::NodeLost)?;
         let (stdout, stderr) = (config.stdout.clone(), config.stderr.clone());
-        let size = module.size();
+        let size = module.size;
         let file = module.label();
         let digest = module.digest();
-        let _offer = self.guest.offers.offer(module);
+        let offer = self.guest.offers.offer(module);
         let PlaceConfig { args, limits, grants, bounds: Bounds { messages, bytes }, .. } = config;
-        let spawn = Spawn {
+        let mut spawn = Spawn {
             module: digest,
             size,
             file,
@@ -97,36 +129,37 @@ impl Peer for There {
             },
             name,
             detached,
+            seq: None,
             link,
         };
+        let proof = Proof::of(&spawn);
+        let seq = self.guest.proven.number(&proof);
+        spawn.seq = seq;
         // The place may end before its start is heard of here, so what it says is expected from the beginning.
         let expect = |request| {
             self.session.outputs.expect(request, stdout, stderr);
             self.guest.standing.expect(request, Some(inflow));
         };
-        let Some((request, mut answers)) = self.ask(Ask::Spawn(Box::new(spawn)), expect) else {
-            return Err(SpawnError::NodeLost);
-        };
-        let mut abandon = Abandon { there: self, request, armed: true };
-        let answer = answers.recv().await;
-        abandon.armed = false;
-        let id = match answer {
-            Some(Answer::Started(id)) => id,
-            answer => {
-                self.session.outputs.forget(request);
-                self.guest.standing.forget(request);
-                return Err(match answer {
-                    Some(Answer::Refused(refusal)) => spawn_error(refusal),
-                    _ => SpawnError::NodeLost,
-                });
+        let ask = Ask::Spawn(Box::new(spawn));
+        let (request, id) = match seq {
+            Some(seq) => {
+                let asked = self.tell(ask, expect).ok_or(SpawnError::NodeLost)?;
+                self.guest.standing.offers(asked, offer);
+                (asked, PlaceId { node: self.id(), seq })
+            }
+            None => {
+                let (request, answers) = self.ask(ask, expect).ok_or(SpawnError::NodeLost)?;
+                (request, self.started(request, answers, &proof).await?)
             }
         };
         let (hub, key) = (self.hub.clone(), self.session.key());
-        let kill = move || hub.tell(key, Control::Kill(request));
-        let (place, teller) = Place::elsewhere(id, &start, Box::new(kill.clone()));
+        let end = move |reason| {
+            let linked = if let ExitReason::Linked(which) = reason { Some(shorten(&which)) } else { None };
+            hub.tell(key, Control::Kill(request, linked));
+        };
+        let (place, teller) = Place::elsewhere(id, &start, Box::new(end.clone()));
         self.guest.standing.tell_by(request, teller);
-        if !detached && !owner.family.adopt_remote(id, Box::new(kill.clone())) {
-            kill();
+        if !detached && !owner.family.adopt_remote(id, Box::new(move || end(ExitReason::Killed))) {
             return Err(SpawnError::Ending);
         }
         if let Some(host) = self.host.upgrade().filter(|_| !detached) {
@@ -150,8 +183,9 @@ impl Peer for There {
         let expect = |request| self.guest.standing.expect(request, None);
         let Some((request, mut answers)) = self.ask(Ask::Watch(place), expect) else { return Err(LookupError::NodeLost) };
         match answers.recv().await {
-            Some(Answer::Started(id)) => {
-                let (watched, teller) = Place::elsewhere(id, "", Box::new(|| {}));
+            Some(Answer::Started { place: id, .. }) => {
+                let (watched, teller) = Place::elsewhere(id, "", Box::new(|_| {}));
+                self.guest.standing.is_answered(request);
                 self.guest.standing.tell_by(request, teller);
                 Ok(watched)
             }
@@ -226,7 +260,7 @@ struct Abandon<'a> {
 impl Drop for Abandon<'_> {
     fn drop(&mut self) {
         if self.armed {
-            self.there.hub.tell(self.there.session.key(), Control::Kill(self.request));
+            self.there.hub.tell(self.there.session.key(), Control::Kill(self.request, None));
             self.there.guest.standing.forget(self.request);
             self.there.session.outputs.forget(self.request);
         }
@@ -240,6 +274,25 @@ fn forget_when_ended(host: &Arc<Shared>, place: &Place, owner: Arc<Owner>) {
         place.wait().await;
         owner.family.forget(place.id());
     });
+}
+
+/// The answer to a spawn that was not waited for. Where it is a refusal, that is how the place ended.
+pub(super) fn answered(session: &Arc<Session>, guest: &Guest, request: RequestId, answer: Answer) {
+    guest.standing.is_answered(request);
+    match answer {
+        Answer::Started { spare, .. } => guest.proven.spare(spare),
+        answer => {
+            session.outputs.forget(request);
+            guest.standing.ended(
+                request,
+                match answer {
+                    Answer::Refused(Refusal::Stopping) => ExitReason::NodeLost,
+                    Answer::Refused(refusal) => ExitReason::Failed(format!("it could not be started: {}", text(refusal)).into()),
+                    _ => ExitReason::NodeLost,
+                },
+            );
+        }
+    }
 }
 
 /// What a request of ours started or watches has ended: told once its output has appeared.
@@ -270,6 +323,9 @@ struct Stands {
     known: Option<ExitReason>,
     /// What the place puts on its channel, on its way to who started it.
     inflow: Option<Inflow>,
+    /// Whether the request is answered. Until then its module may be wanted.
+    answered: bool,
+    offer: Option<Offer>,
 }
 
 enum Tell {
@@ -282,7 +338,27 @@ enum Tell {
 
 impl Standing {
     fn expect(&self, request: RequestId, inflow: Option<Inflow>) {
-        lock(&self.0).insert(request, Stands { tell: Tell::Expected, known: None, inflow });
+        lock(&self.0).insert(request, Stands { tell: Tell::Expected, known: None, inflow, answered: false, offer: None });
+    }
+
+    /// Its module may be wanted until it [is answered](Self::is_answered).
+    fn offers(&self, request: RequestId, offer: Offer) {
+        if let Some(stands) = lock(&self.0).get_mut(&request).filter(|stands| !stands.answered) {
+            stands.offer = Some(offer);
+        }
+    }
+
+    fn is_answered(&self, request: RequestId) {
+        let mut map = lock(&self.0);
+        let Some(stands) = map.get_mut(&request) else { return };
+        stands.answered = true;
+        if let Tell::Teller(teller) = &stands.tell {
+            teller.started();
+        }
+        let offer = stands.offer.take();
+        // It looks after itself under a lock of its own.
+        drop(map);
+        drop(offer);
     }
 
     fn known(&self, request: RequestId, reason: ExitReason) {
@@ -306,7 +382,12 @@ impl Standing {
                 drop(map);
                 teller.tell(reason);
             }
-            Some(stands) => drop(map.insert(request, Stands { tell: Tell::Teller(teller), ..stands })),
+            Some(stands) => {
+                if stands.answered {
+                    teller.started();
+                }
+                map.insert(request, Stands { tell: Tell::Teller(teller), ..stands });
+            }
             // The session is over: dropping the teller tells so, with no lock held.
             None => drop(map),
         }

@@ -48,6 +48,9 @@ pub(super) fn ask(router: &Router, hub: &Hub, session: &Arc<Session>, guest: &Ar
                 messages: usize::try_from(messages).unwrap_or(usize::MAX),
                 bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
             };
+            if spawn.seq.is_some_and(|seq| !guest.spared.take(seq)) {
+                return hub.breach(session.key(), "a place with a number that was not spared");
+            }
             let pair = Channel::pair_on(bounds(spawn.bounds), session.account());
             let (ours, theirs) = pair.unwrap_or_else(|_| Channel::pair(Bounds::default()));
             if hub.take_end(session, spawn.link, ours.clone()).is_ok() {
@@ -139,8 +142,8 @@ impl Asked {
         };
         let started = self.router.config.policy.config(&spawn, stdout, stderr).and_then(|config| {
             let owner = Arc::clone(if detached { &self.host.detached } else { &self.guest.owner });
-            let Spawn { start, name, .. } = *spawn;
-            let request = Request { module, start, config, owner, name, channel: Some(channel) };
+            let Spawn { start, name, seq, .. } = *spawn;
+            let request = Request { module, start, config, owner, name, seq, channel: Some(channel) };
             // The end for the peer is already with its link.
             place::spawn(&self.host, request).map_err(refusal)
         });
@@ -155,7 +158,8 @@ impl Asked {
         if !wanted {
             place.kill_soon();
         }
-        self.hub.answer(self.session.key(), self.request, Answer::Started(place.id()), true);
+        let started = Answer::Started { place: place.id(), spare: self.guest.spared.one(&self.host) };
+        self.hub.answer(self.session.key(), self.request, started, true);
         Some(async move {
             let reason = tokio::select! {
                 reason = place.wait() => reason,
@@ -191,7 +195,7 @@ impl Asked {
         let Some(place) = self.host.registry.find(id) else {
             return self.refuse(Refusal::NotFound(LookupError::NoPlace { id }.to_string()));
         };
-        self.hub.answer(self.session.key(), self.request, Answer::Started(id), true);
+        self.hub.answer(self.session.key(), self.request, Answer::Started { place: id, spare: None }, true);
         let runtime = self.hub.runtime().clone();
         runtime.spawn(async move {
             tokio::select! {

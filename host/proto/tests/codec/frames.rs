@@ -60,11 +60,13 @@ fn spawn() -> impl Strategy<Value = Spawn> {
         .prop_map(|(explicit, dirs, env, network, nodes)| SpawnGrants { explicit, dirs, env, network, nodes });
     let module = (digest(), number(), text(), text(), vec(text(), 0..3));
     let limits = (number(), option::of(number()), option::of(number()), (number(), number()));
-    (module, limits, grants, option::of(text()), any::<bool>(), link()).prop_map(|(module, limits, grants, name, detached, link)| {
-        let (module, size, file, start, args) = module;
-        let (memory, deadline, fuel, bounds) = limits;
-        Spawn { module, size, file, start, args, memory, deadline, fuel, bounds, grants, name, detached, link }
-    })
+    (module, limits, grants, option::of(text()), any::<bool>(), option::of(number()), link()).prop_map(
+        |(module, limits, grants, name, detached, seq, link)| {
+            let (module, size, file, start, args) = module;
+            let (memory, deadline, fuel, bounds) = limits;
+            Spawn { module, size, file, start, args, memory, deadline, fuel, bounds, grants, name, detached, seq, link }
+        },
+    )
 }
 
 fn ask() -> impl Strategy<Value = Ask> {
@@ -104,7 +106,7 @@ fn peer_row() -> impl Strategy<Value = PeerRow> {
 
 fn answer() -> impl Strategy<Value = Answer> {
     prop_oneof![
-        place().prop_map(Answer::Started),
+        (place(), option::of(number())).prop_map(|(place, spare)| Answer::Started { place, spare }),
         Just(Answer::Done),
         (vec(place_row(), 0..3), vec(peer_row(), 0..3), any::<bool>()).prop_map(|(places, peers, last)| Answer::Listing {
             places,
@@ -154,7 +156,7 @@ pub(crate) fn control() -> impl Strategy<Value = Control> {
         2 => (request(), answer()).prop_map(|(request, answer)| Control::Answer(request, answer)),
         1 => digest().prop_map(Control::Want),
         1 => (digest(), text()).prop_map(|(digest, why)| Control::CannotShip(digest, why)),
-        1 => request().prop_map(Control::Kill),
+        1 => (request(), proptest::option::of(text())).prop_map(|(request, linked)| Control::Kill(request, linked)),
         1 => request().prop_map(Control::Unwatch),
         1 => (request(), exit(), any::<(bool, bool)>()).prop_map(|(request, reason, (output, channel))| Control::Exited { request, reason, before: Before { output, channel } }),
         2 => (link(), end()).prop_map(|(link, end)| Control::Finish(link, end)),

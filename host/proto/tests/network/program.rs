@@ -71,7 +71,7 @@ impl Host {
             }
             97 => {
                 if let Some(&(session, request)) = self.standing.first() {
-                    self.node.tell(session, Control::Kill(request));
+                    self.node.tell(session, Control::Kill(request, None));
                 }
             }
             _ => {}
@@ -195,6 +195,7 @@ impl Host {
                         grants: SpawnGrants::default(),
                         name: None,
                         detached: false,
+                        seq: None,
                         link: link.id,
                     };
                     self.ask_for(session, Ask::Spawn(Box::new(spawn)), Asked::Spawn);
