@@ -19,7 +19,7 @@ pub(crate) fn mpi_launcher(ch: Channel<Order, Report>) -> places::Result {
     let report = match Job::begin(order) {
         Ok(mut job) => {
             let report = job.run().unwrap_or_else(|why| Report::Cannot { why });
-            job.end(report == Report::Done);
+            job.end();
             report
         }
         Err(why) => Report::Cannot { why },
@@ -77,10 +77,10 @@ impl Job {
     }
 
     /// Waits until the agents have ended, and with them everything that their ranks printed has come.
-    fn end(self, well: bool) {
+    fn end(self) {
         for agent in self.agents.iter().filter(|agent| !agent.gone) {
-            // An agent whose channel ends has nothing more to do.
-            if well { agent.place.close() } else { agent.place.kill() }
+            // An agent whose ranks have ended ends with its channel.
+            if self.living.is_empty() { agent.place.close() } else { agent.place.kill() }
         }
         self.agents.iter().for_each(|agent| drop(agent.place.wait()));
     }

@@ -29,7 +29,7 @@ use hosts::Slots;
 #[command(after_long_help = format!("{EXAMPLES}\n\n{}", ExitCode::TABLE))]
 pub(crate) struct Args {
     /// How many ranks [default: as many as the hosts take, or 1].
-    #[arg(short, long, value_name = "RANKS", value_parser = clap::value_parser!(u32).range(1..=hosts::MOST.into()))]
+    #[arg(short, long = "ranks", value_name = "RANKS", value_parser = clap::value_parser!(u32).range(1..=hosts::MOST.into()))]
     n: Option<u32>,
 
     /// Run the ranks on these nodes, so many on each: HOST[:PORT]:RANKS, or HOST for one; `.` is this machine. The first are filled
