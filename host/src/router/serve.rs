@@ -31,15 +31,16 @@ struct Asked {
     request: RequestId,
     host: Arc<Shared>,
     router: Arc<Router>,
-    /// The node says no goodbye before this is answered.
-    _serving: watch::Receiver<()>,
+    /// The node says no goodbye before this is answered, and whatever comes of it is told. So who tells that later keeps it: an
+    /// `async` block keeps no field that it does not name.
+    serving: watch::Receiver<()>,
 }
 
 /// Answers, at once or by a task.
 pub(super) fn ask(router: &Router, hub: &Hub, session: &Arc<Session>, guest: &Arc<Guest>, request: RequestId, ask: Ask) {
     let (Some(host), Some(router)) = (router.host.upgrade(), router.this.upgrade()) else { return };
-    let _serving = router.serving.subscribe();
-    let asked = Asked { _serving, hub: hub.clone(), session: Arc::clone(session), guest: Arc::clone(guest), request, host, router };
+    let serving = router.serving.subscribe();
+    let asked = Asked { serving, hub: hub.clone(), session: Arc::clone(session), guest: Arc::clone(guest), request, host, router };
     let allowed = asked.router.config.policy.allowed;
     match ask {
         // Its link is taken now, before anything else can be said of it.
@@ -157,6 +158,7 @@ impl Asked {
         }
         self.hub.answer(self.session.key(), self.request, Answer::Started(place.id()), true);
         Some(async move {
+            let _serving = self.serving;
             let reason = tokio::select! {
                 reason = place.wait() => reason,
                 // It is the host's, and goes on; or it ends with what the session owned.
@@ -194,6 +196,7 @@ impl Asked {
         self.hub.answer(self.session.key(), self.request, Answer::Started(id), true);
         let runtime = self.hub.runtime().clone();
         runtime.spawn(async move {
+            let _serving = self.serving;
             tokio::select! {
                 reason = place.wait() => self.hub.exited(self.session.key(), self.request, exit_of(reason), Before::default()),
                 _ = self.session.lost() => {}
