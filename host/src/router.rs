@@ -6,6 +6,7 @@
 mod launch;
 mod peer;
 mod policy;
+mod proven;
 mod rows;
 mod serve;
 mod shipping;
@@ -36,6 +37,7 @@ use crate::place::{ExitReason, Owner, Place};
 pub use launch::Ready;
 use peer::{Standing, There};
 pub use policy::{Allowed, Policy};
+use proven::{Proven, Spared};
 use shipping::{Offers, Shipments};
 pub use shipping::{OnShipping, Shipping};
 
@@ -106,12 +108,23 @@ pub(crate) struct Router {
 struct Guest {
     /// Of the places that it started here.
     owner: Arc<Owner>,
-    /// By the request that each answers; nothing while a place is being started.
-    places: Mutex<HashMap<RequestId, Option<Place>>>,
+    /// By the request that each answers.
+    places: Mutex<HashMap<RequestId, Started>>,
     /// The modules that it may want.
     offers: Offers,
     /// What it is to tell the end of.
     standing: Standing,
+    /// What it has started before, and would again.
+    proven: Proven,
+    /// The numbers that it may give to places that it asks for.
+    spared: Spared,
+}
+
+/// A place that a request starts.
+enum Started {
+    /// It will be there soon, perhaps only to end for this reason.
+    Soon(Option<ExitReason>),
+    Is(Place),
 }
 
 impl Router {
@@ -270,8 +283,14 @@ impl Network for Router {
 impl Handler for Router {
     fn up(&self, session: &Arc<Session>) {
         let account = Arc::clone(session.account());
-        let guest =
-            Guest { owner: Owner::new(account), places: Mutex::default(), offers: Offers::default(), standing: Standing::default() };
+        let guest = Guest {
+            owner: Owner::new(account),
+            places: Mutex::default(),
+            offers: Offers::default(),
+            standing: Standing::default(),
+            proven: Proven::default(),
+            spared: Spared::default(),
+        };
         self.guests().insert(session.key(), Arc::new(guest));
         let Some(hub) = self.hub.get() else { return };
         for list in hub.endpoint().identity().revocations().lists() {
@@ -284,9 +303,12 @@ impl Handler for Router {
         match event {
             Event::Asked(request, ask) => serve::ask(self, hub, session, &guest, request, ask),
             Event::Kill(request, linked) => {
-                // One that is not there yet is killed when it is, for it is missed then.
-                if let Some(Some(place)) = lock(&guest.places).remove(&request) {
-                    place.end_soon(linked.map_or(ExitReason::Killed, |which| ExitReason::Linked(which.into())));
+                let reason = linked.map_or(ExitReason::Killed, |which| ExitReason::Linked(which.into()));
+                match lock(&guest.places).get_mut(&request) {
+                    Some(Started::Is(place)) => place.end_soon(reason),
+                    Some(Started::Soon(doom)) => drop(doom.get_or_insert(reason)),
+                    // It has ended since.
+                    None => {}
                 }
             }
             // A watch holds nothing but a task, which ends with the place or the session.
@@ -295,8 +317,9 @@ impl Handler for Router {
             Event::NotShipped(digest, why) => self.shipments.failed(session.key(), digest, &why),
             Event::Exited { request, reason, before } => peer::exited(hub, session, &guest, request, reason, before),
             Event::Revoked(list) => revoked(hub, list),
+            Event::Answered(request, answer) => peer::answered(session, &guest, request, answer),
             // The session itself deals with these.
-            Event::Up(_) | Event::Duplicate(_) | Event::Down(_) | Event::Answered(..) => {}
+            Event::Up(_) | Event::Duplicate(_) | Event::Down(_) => {}
         }
     }
 

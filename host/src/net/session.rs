@@ -349,9 +349,17 @@ fn handle(hub: &Hub, session: &Arc<Session>, event: Event) -> ControlFlow<()> {
         Event::Answered(request, answer) => {
             let mut answers = lock(&session.answers);
             let more = matches!(answer, Answer::Listing { last: false, .. });
-            // Who asked may have stopped waiting.
-            if let Some(asker) = answers.get(&request) {
-                let _ = asker.send(answer);
+            match answers.get(&request) {
+                // Who asked may have stopped waiting.
+                Some(asker) => drop(asker.send(answer)),
+                // Nobody waits for the answer itself.
+                None => {
+                    drop(answers);
+                    if let Some(handler) = hub.handler() {
+                        handler.event(session, Event::Answered(request, answer));
+                    }
+                    return ControlFlow::Continue(());
+                }
             }
             if !more {
                 answers.remove(&request);

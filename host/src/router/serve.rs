@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::peer::exit_of;
 use super::policy::denied;
-use super::{Guest, Router, chain, lock, rows};
+use super::{Guest, Router, Started, chain, lock, rows};
 use crate::channel::{Bounds, Channel};
 use crate::engine::{LoadError, Module};
 use crate::host::Shared;
@@ -49,10 +49,13 @@ pub(super) fn ask(router: &Router, hub: &Hub, session: &Arc<Session>, guest: &Ar
                 messages: usize::try_from(messages).unwrap_or(usize::MAX),
                 bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
             };
+            if spawn.seq.is_some_and(|seq| !guest.spared.take(seq)) {
+                return hub.breach(session.key(), "a place with a number that was not spared");
+            }
             let pair = Channel::pair_on(bounds(spawn.bounds), session.account());
             let (ours, theirs) = pair.unwrap_or_else(|_| Channel::pair(Bounds::default()));
             if hub.take_end(session, spawn.link, ours.clone()).is_ok() {
-                lock(&guest.places).insert(request, None);
+                lock(&guest.places).insert(request, Started::Soon(None));
                 asked.spawn(spawn, (ours, theirs));
             }
         }
@@ -140,8 +143,8 @@ impl Asked {
         };
         let started = self.router.config.policy.config(&spawn, stdout, stderr).and_then(|config| {
             let owner = Arc::clone(if detached { &self.host.detached } else { &self.guest.owner });
-            let Spawn { start, name, .. } = *spawn;
-            let request = Request { module, start, config, owner, name, channel: Some(channel) };
+            let Spawn { start, name, seq, .. } = *spawn;
+            let request = Request { module, start, config, owner, name, seq, channel: Some(channel) };
             // The end for the peer is already with its link.
             place::spawn(&self.host, request).map_err(refusal)
         });
@@ -152,11 +155,12 @@ impl Asked {
                 return None;
             }
         };
-        let wanted = lock(&self.guest.places).get_mut(&self.request).is_some_and(|entry| entry.replace(place.clone()).is_none());
-        if !wanted {
-            place.kill_soon();
+        let before = lock(&self.guest.places).insert(self.request, Started::Is(place.clone()));
+        if let Some(Started::Soon(Some(reason))) = before {
+            place.end_soon(reason);
         }
-        self.hub.answer(self.session.key(), self.request, Answer::Started(place.id()), true);
+        let started = Answer::Started { place: place.id(), spare: self.guest.spared.one(&self.host) };
+        self.hub.answer(self.session.key(), self.request, started, true);
         Some(async move {
             let _serving = self.serving;
             let reason = tokio::select! {
@@ -193,7 +197,7 @@ impl Asked {
         let Some(place) = self.host.registry.find(id) else {
             return self.refuse(Refusal::NotFound(LookupError::NoPlace { id }.to_string()));
         };
-        self.hub.answer(self.session.key(), self.request, Answer::Started(id), true);
+        self.hub.answer(self.session.key(), self.request, Answer::Started { place: id, spare: None }, true);
         let runtime = self.hub.runtime().clone();
         runtime.spawn(async move {
             let _serving = self.serving;
