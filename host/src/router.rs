@@ -37,7 +37,7 @@ use crate::place::{ExitReason, Owner, Place};
 pub use launch::Ready;
 use peer::{Standing, There};
 pub use policy::{Allowed, Policy};
-use proven::{Proven, Spared};
+use proven::{Promised, Proven, Spared};
 use shipping::{Offers, Shipments};
 pub use shipping::{OnShipping, Shipping};
 
@@ -97,6 +97,7 @@ pub(crate) struct Router {
     hub: OnceCell<Hub>,
     guests: Mutex<HashMap<SessionKey, Arc<Guest>>>,
     shipments: Shipments,
+    promised: Promised,
     stopping: watch::Sender<bool>,
     /// Whoever serves a request holds a receiver.
     serving: watch::Sender<()>,
@@ -135,6 +136,7 @@ impl Router {
             config,
             hub: OnceCell::new(),
             guests: Mutex::default(),
+            promised: Promised::default(),
             stopping: watch::Sender::new(false),
             serving: watch::Sender::new(()),
             this: Weak::clone(this),
@@ -289,7 +291,7 @@ impl Handler for Router {
             offers: Offers::default(),
             standing: Standing::default(),
             proven: Proven::default(),
-            spared: Spared::default(),
+            spared: Spared::new(&self.promised),
         };
         self.guests().insert(session.key(), Arc::new(guest));
         let Some(hub) = self.hub.get() else { return };

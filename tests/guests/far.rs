@@ -607,13 +607,18 @@ fn a_place_elsewhere_is_watched_from_everywhere(_: Channel) -> places::Result {
 #[places::start]
 fn is_linked(ch: Channel<(String, bool, Option<u8>, Option<u8>), PlaceId>) -> places::Result {
     let (address, detached, theirs, own) = ch.get()?;
-    let there = exits::at(&Node::connect(&address)?).link();
-    let p = if detached { there.detached() } else { there }.spawn()?;
-    ch.put(p.id())?;
-    ch.typed::<(), ()>().get()?;
+    let node = Node::connect(&address)?;
     if let Some(code) = theirs {
+        let p = exits::at(&node).link().spawn()?;
+        ch.put(p.id())?;
+        ch.typed::<(), ()>().get()?;
         p.put(code)?;
         p.wait();
+    } else {
+        let there = reads_nothing::at(&node).link();
+        let p = if detached { there.detached() } else { there }.spawn()?;
+        ch.put(p.id())?;
+        ch.typed::<(), ()>().get()?;
     }
     if let Some(code) = own {
         exit(code);

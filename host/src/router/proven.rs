@@ -7,9 +7,11 @@
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use placehost_proto::frame::Spawn;
+use tokio::sync::watch;
 
 use super::lock;
 use crate::host::Shared;
@@ -69,23 +71,78 @@ impl Proven {
 }
 
 /// The numbers that this node spares for the one at the other side.
-#[derive(Default)]
-pub(super) struct Spared(Mutex<HashSet<u64>>);
+pub(super) struct Spared {
+    numbers: Mutex<HashSet<u64>>,
+    promised: Promised,
+}
 
 impl Spared {
+    pub(super) fn new(promised: &Promised) -> Self {
+        Self { numbers: Mutex::default(), promised: promised.clone() }
+    }
+
     /// One more, unless it hoards them.
     pub(super) fn one(&self, host: &Shared) -> Option<u64> {
-        let mut spared = lock(&self.0);
+        let mut spared = lock(&self.numbers);
         if spared.len() >= MOST {
             return None;
         }
         let seq = host.next_seq();
         spared.insert(seq);
+        self.promised.0.send_modify(|promised| {
+            promised.insert(seq);
+        });
         Some(seq)
     }
 
-    /// Whether it may use this one, which it may once.
-    pub(super) fn take(&self, seq: u64) -> bool {
-        lock(&self.0).remove(&seq)
+    /// Whether it may use this one, which it may once: for a place that is there when the promise is dropped, or will never be.
+    pub(super) fn take(&self, seq: u64) -> Option<Promise> {
+        lock(&self.numbers).remove(&seq).then(|| Promise { seq, promised: self.promised.clone() })
+    }
+}
+
+impl Drop for Spared {
+    fn drop(&mut self) {
+        let numbers = std::mem::take(&mut *lock(&self.numbers));
+        self.promised.0.send_modify(|promised| promised.retain(|seq| !numbers.contains(seq)));
+    }
+}
+
+/// All numbers that this node has spared, of places that are not there yet. Who has heard of such a place may ask for it before the
+/// order to start it has come, for that came another way. Clones are the same.
+#[derive(Clone)]
+pub(super) struct Promised(Arc<watch::Sender<HashSet<u64>>>);
+
+/// A place with a number that was spared is being started.
+pub(super) struct Promise {
+    seq: u64,
+    promised: Promised,
+}
+
+impl Default for Promised {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(HashSet::new())))
+    }
+}
+
+impl Promised {
+    /// Whether a place may come under this number.
+    pub(super) fn has(&self, seq: u64) -> bool {
+        self.0.borrow().contains(&seq)
+    }
+
+    /// Waits until it has come, or will not, for so long at most.
+    pub(super) async fn kept(&self, seq: u64, time: Duration) {
+        let mut promised = self.0.subscribe();
+        // Who was told of it waits no longer than for a node that is lost.
+        let _ = tokio::time::timeout(time, promised.wait_for(|promised| !promised.contains(&seq))).await;
+    }
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        self.promised.0.send_modify(|promised| {
+            promised.remove(&self.seq);
+        });
     }
 }

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::peer::exit_of;
 use super::policy::denied;
+use super::proven::Promise;
 use super::{Guest, Router, Started, chain, lock, rows};
 use crate::channel::{Bounds, Channel};
 use crate::engine::{LoadError, Module};
@@ -49,14 +50,15 @@ pub(super) fn ask(router: &Router, hub: &Hub, session: &Arc<Session>, guest: &Ar
                 messages: usize::try_from(messages).unwrap_or(usize::MAX),
                 bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
             };
-            if spawn.seq.is_some_and(|seq| !guest.spared.take(seq)) {
+            let promise = spawn.seq.map(|seq| guest.spared.take(seq));
+            if matches!(promise, Some(None)) {
                 return hub.breach(session.key(), "a place with a number that was not spared");
             }
             let pair = Channel::pair_on(bounds(spawn.bounds), session.account());
             let (ours, theirs) = pair.unwrap_or_else(|_| Channel::pair(Bounds::default()));
             if hub.take_end(session, spawn.link, ours.clone()).is_ok() {
                 lock(&guest.places).insert(request, Started::Soon(None));
-                asked.spawn(spawn, (ours, theirs));
+                asked.spawn(spawn, (ours, theirs), promise.flatten());
             }
         }
         Ask::Lookup { name, link } => asked.lookup(&name, link),
@@ -92,8 +94,8 @@ impl Asked {
         self.answer(Answer::Refused(refusal));
     }
 
-    /// Starts a place: at once where its module is known, else when that has come.
-    fn spawn(self, spawn: Box<Spawn>, channel: (Channel, Channel)) {
+    /// Starts a place: at once where its module is known, else when that has come. The promise is kept then.
+    fn spawn(self, spawn: Box<Spawn>, channel: (Channel, Channel), promise: Option<Promise>) {
         let runtime = self.hub.runtime().clone();
         match self.admit(&spawn) {
             Err(refusal) => self.not_started(refusal),
@@ -103,13 +105,16 @@ impl Asked {
                 }
             }
             Ok(None) => drop(runtime.spawn(async move {
-                match self.router.shipments.get(&self.host, &self.hub, &self.session, &spawn).await {
-                    Err(refusal) => self.not_started(refusal),
-                    Ok(module) => {
-                        if let Some(running) = self.start(module, spawn, channel) {
-                            running.await;
-                        }
+                let running = match self.router.shipments.get(&self.host, &self.hub, &self.session, &spawn).await {
+                    Ok(module) => self.start(module, spawn, channel),
+                    Err(refusal) => {
+                        self.not_started(refusal);
+                        None
                     }
+                };
+                drop(promise);
+                if let Some(running) = running {
+                    running.await;
                 }
             })),
         }
@@ -194,6 +199,17 @@ impl Asked {
     }
 
     fn watch(self, id: PlaceId) {
+        if id.node != self.host.node || !self.router.promised.has(id.seq) {
+            return self.watch_now(id);
+        }
+        let runtime = self.hub.runtime().clone();
+        runtime.spawn(async move {
+            self.router.promised.kept(id.seq, self.router.config.timeout).await;
+            self.watch_now(id);
+        });
+    }
+
+    fn watch_now(self, id: PlaceId) {
         let Some(place) = self.host.registry.find(id) else {
             return self.refuse(Refusal::NotFound(LookupError::NoPlace { id }.to_string()));
         };
