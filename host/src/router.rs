@@ -108,8 +108,8 @@ pub(crate) struct Router {
 struct Guest {
     /// Of the places that it started here.
     owner: Arc<Owner>,
-    /// By the request that each answers; nothing while a place is being started.
-    places: Mutex<HashMap<RequestId, Option<Place>>>,
+    /// By the request that each answers.
+    places: Mutex<HashMap<RequestId, Started>>,
     /// The modules that it may want.
     offers: Offers,
     /// What it is to tell the end of.
@@ -118,6 +118,13 @@ struct Guest {
     proven: Proven,
     /// The numbers that it may give to places that it asks for.
     spared: Spared,
+}
+
+/// A place that a request starts.
+enum Started {
+    /// It will be there soon, perhaps only to end for this reason.
+    Soon(Option<ExitReason>),
+    Is(Place),
 }
 
 impl Router {
@@ -296,9 +303,12 @@ impl Handler for Router {
         match event {
             Event::Asked(request, ask) => serve::ask(self, hub, session, &guest, request, ask),
             Event::Kill(request, linked) => {
-                // One that is not there yet is killed when it is, for it is missed then.
-                if let Some(Some(place)) = lock(&guest.places).remove(&request) {
-                    place.end_soon(linked.map_or(ExitReason::Killed, |which| ExitReason::Linked(which.into())));
+                let reason = linked.map_or(ExitReason::Killed, |which| ExitReason::Linked(which.into()));
+                match lock(&guest.places).get_mut(&request) {
+                    Some(Started::Is(place)) => place.end_soon(reason),
+                    Some(Started::Soon(doom)) => drop(doom.get_or_insert(reason)),
+                    // It has ended since.
+                    None => {}
                 }
             }
             // A watch holds nothing but a task, which ends with the place or the session.
