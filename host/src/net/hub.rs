@@ -367,10 +367,16 @@ impl Hub {
     }
 
     /// Reads a stream of messages that nobody wants, for what is named in it.
-    pub(super) fn drain(&self, session: SessionKey, stream: Incoming) {
+    pub(super) fn drain(&self, session: SessionKey, mut stream: Incoming) {
         let Some(session) = self.session(session) else { return };
         let hub = self.clone();
-        self.0.runtime.spawn(async move { drain::drain(&hub, &session, stream, Unread::default()).await });
+        self.0.runtime.spawn(async move {
+            let rest = async {
+                let chunks = stream.chunks().await.ok()?;
+                Some((stream, chunks))
+            };
+            drain::drain(&hub, &session, Unread::default(), rest).await;
+        });
     }
 
     pub(super) fn link_moved(&self, key: LinkKey, to: Route) {

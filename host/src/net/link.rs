@@ -213,10 +213,12 @@ impl Pump {
                         plain.push(Message::from(data));
                     }
                 }
-                LinkFrame::Attached(attachments, data) => {
+                // Those before it may be what this link breaks by.
+                frame @ LinkFrame::Attached(..) if !plain.is_empty() => {
                     self.deliver_all(&mut plain);
-                    self.gather(attachments, data);
+                    self.frames.push_front(frame);
                 }
+                LinkFrame::Attached(attachments, data) => self.gather(attachments, data),
                 LinkFrame::End(end) => {
                     self.deliver_all(&mut plain);
                     self.frames.clear();
@@ -425,11 +427,7 @@ impl Pump {
             && let Some(session) = self.hub.session(route.session)
         {
             let (hub, decoder, frames) = (self.hub.clone(), std::mem::take(&mut self.decoder), self.frames.drain(..).collect());
-            self.hub.runtime().spawn(async move {
-                if let Some((stream, chunks)) = inward.await {
-                    drain::drain(&hub, &session, stream, Unread { frames, chunks, decoder }).await;
-                }
-            });
+            self.hub.runtime().spawn(async move { drain::drain(&hub, &session, Unread { frames, decoder }, inward).await });
         }
         for (route, stream) in self.early.drain(..) {
             self.hub.drain(route.session, stream);

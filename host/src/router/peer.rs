@@ -278,9 +278,12 @@ fn forget_when_ended(host: &Arc<Shared>, place: &Place, owner: Arc<Owner>) {
 
 /// The answer to a spawn that was not waited for. Where it is a refusal, that is how the place ended.
 pub(super) fn answered(session: &Arc<Session>, guest: &Guest, request: RequestId, answer: Answer) {
+    if let Answer::Started { spare, .. } = answer {
+        guest.proven.spare(spare);
+    }
     guest.standing.is_answered(request);
     match answer {
-        Answer::Started { spare, .. } => guest.proven.spare(spare),
+        Answer::Started { .. } => {}
         answer => {
             session.outputs.forget(request);
             guest.standing.ended(
