@@ -28,5 +28,6 @@ mod remote;
 mod ssh;
 mod sshd;
 mod strangers;
+mod supervision;
 mod tidy;
 mod vanish;
