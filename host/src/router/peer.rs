@@ -180,24 +180,15 @@ impl Peer for There {
     }
 
     async fn monitor(&self, place: PlaceId) -> Result<Place, LookupError> {
-        let expect = |request| self.guest.standing.expect(request, None);
-        let Some((request, mut answers)) = self.ask(Ask::Watch(place), expect) else { return Err(LookupError::NodeLost) };
-        match answers.recv().await {
-            Some(Answer::Started { place: id, .. }) => {
-                let (watched, teller) = Place::elsewhere(id, "", Box::new(|_| {}));
-                self.guest.standing.is_answered(request);
-                self.guest.standing.tell_by(request, teller);
-                Ok(watched)
-            }
-            answer => {
-                self.guest.standing.forget(request);
-                Err(match answer {
-                    Some(Answer::Refused(Refusal::NotFound(_))) => LookupError::NoPlace { id: place },
-                    Some(Answer::Refused(refusal)) => LookupError::Refused(text(refusal)),
-                    _ => LookupError::NodeLost,
-                })
-            }
+        let (watched, first) = self.guest.watches.get(place, self.watch(place)).await?;
+        if first {
+            let (guest, watched) = (Arc::clone(&self.guest), watched.clone());
+            self.hub.runtime().spawn(async move {
+                watched.wait().await;
+                guest.watches.forget(place);
+            });
         }
+        Ok(watched)
     }
 
     async fn exit(&self) -> Result<(), NodeError> {
@@ -231,6 +222,28 @@ impl Peer for There {
 }
 
 impl There {
+    /// A place there, whose end is to be told.
+    async fn watch(&self, place: PlaceId) -> Result<Place, LookupError> {
+        let expect = |request| self.guest.standing.expect(request, None);
+        let Some((request, mut answers)) = self.ask(Ask::Watch(place), expect) else { return Err(LookupError::NodeLost) };
+        match answers.recv().await {
+            Some(Answer::Started { place: id, .. }) => {
+                let (watched, teller) = Place::elsewhere(id, "", Box::new(|_| {}));
+                self.guest.standing.is_answered(request);
+                self.guest.standing.tell_by(request, teller);
+                Ok(watched)
+            }
+            answer => {
+                self.guest.standing.forget(request);
+                Err(match answer {
+                    Some(Answer::Refused(Refusal::NotFound(_))) => LookupError::NoPlace { id: place },
+                    Some(Answer::Refused(refusal)) => LookupError::Refused(text(refusal)),
+                    _ => LookupError::NodeLost,
+                })
+            }
+        }
+    }
+
     async fn listing(&self, ask: Ask) -> Result<(Vec<PlaceRow>, Vec<PeerRow>), NodeError> {
         let (_, mut answers) = self.ask(ask, |_| {}).ok_or(NodeError::Lost)?;
         let (mut all_places, mut all_peers) = (Vec::new(), Vec::new());
