@@ -18,6 +18,7 @@ mod held;
 mod hostile;
 mod interrupts;
 mod lab;
+mod logs;
 mod lost;
 mod machines;
 mod member;

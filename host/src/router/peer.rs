@@ -104,12 +104,12 @@ impl Peer for There {
         let (here, there) = Channel::pair_on(config.bounds, &owner.account)?;
         let inflow = here.inflow();
         let link = self.hub.send_end(self.session.key(), there).ok_or(SpawnError::NodeLost)?;
-        let (stdout, stderr) = (config.stdout.clone(), config.stderr.clone());
+        let (stdout, stderr, log) = (config.stdout.clone(), config.stderr.clone(), config.log.clone());
         let size = module.size;
         let file = module.label();
         let digest = module.digest();
         let offer = self.guest.offers.offer(module);
-        let PlaceConfig { args, limits, grants, bounds: Bounds { messages, bytes }, .. } = config;
+        let PlaceConfig { args, limits, grants, bounds: Bounds { messages, bytes }, log_to_parent, .. } = config;
         let mut spawn = Spawn {
             module: digest,
             size,
@@ -129,6 +129,7 @@ impl Peer for There {
             },
             name,
             detached,
+            log_to_parent,
             seq: None,
             link,
         };
@@ -137,7 +138,7 @@ impl Peer for There {
         spawn.seq = seq;
         // The place may end before its start is heard of here, so what it says is expected from the beginning.
         let expect = |request| {
-            self.session.outputs.expect(request, stdout, stderr);
+            self.session.outputs.expect(request, stdout, stderr, log);
             self.guest.standing.expect(request, Some(inflow));
         };
         let ask = Ask::Spawn(Box::new(spawn));
