@@ -53,6 +53,7 @@ bench one_way -- 1000000 64
 bench one_way -- 20000 65536
 bench one_way -- 2000 1048576
 bench fairness -- 1000 4
+bench recovery -- 1000 2>/dev/null
 bench idle -- 10000
 if [ "${IDLE:-0}" -gt 0 ]; then bench --max-places $((IDLE + 100)) idle -- "$IDLE"; fi
 start_of_run run.cached 20
@@ -89,6 +90,7 @@ start_node
 far=$address
 bench --allow-nodes far_spawn -- "$far" 2000
 bench --allow-nodes far -- "$far"
+bench --allow-nodes recovery -- 200 "$far" 2>/dev/null
 bench --allow-nodes far_channels -- "$far" 10000
 start_node --no-cache
 for _ in 1 2 3; do

@@ -203,6 +203,7 @@ pub(crate) fn order(module: Digest, size: usize, start: &str, link: LinkId) -> S
         grants: SpawnGrants::default(),
         name: None,
         detached: false,
+        log_to_parent: false,
         seq: None,
         link,
     }

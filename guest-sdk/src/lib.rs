@@ -59,6 +59,8 @@
 //! # fn main() {}
 //! ```
 //!
+//! * [`task`] is for what waits without stopping the place: every event of `sync` can be awaited. A [`Router`] is a loop with handlers
+//!   for messages, ends, timers.
 //! * [`exit`] ends the place with a code, [`log!`] writes to the host's log. `std::env::args`, `std::env::var`, `std::fs` and
 //!   `std::net` work as usual, as far as the place was granted anything.
 //!
@@ -76,13 +78,15 @@ mod monitor;
 mod node;
 mod options;
 mod place;
+mod router;
 mod spawner;
 mod start;
+pub mod task;
 
 pub use blob::Blob;
 pub use channel::Channel;
 pub use error::Error;
-pub use event::{Either, Ended, Event, Exited, Lost, NextMessage, Ready, Timer, after, at, ready, sync};
+pub use event::{Either, Ended, Event, Exited, Lost, NextMessage, Readable, Ready, Room, Timer, after, at, ready, sync};
 pub use exit::{ExitReason, exit};
 pub use log::{Level, log};
 pub use message::{AsMessage, Bytes, Message};
@@ -91,6 +95,7 @@ pub use node::{CreateOptions, Node, NodeId};
 pub use options::{Grants, Options};
 pub use place::{Module, Place, PlaceId, spawn, this};
 pub use places_macros::{start, sync};
+pub use router::{Entry, Handled, Later, Now, Router};
 pub use spawner::Spawner;
 pub use wasip2::io::poll::Pollable;
 

@@ -305,6 +305,11 @@ impl Channel {
         Reading { mailbox: self.0.incoming(), ticket: Ticket::default() }
     }
 
+    /// A writer that can be polled beside other waits.
+    pub fn writing(&self) -> Writing<'_> {
+        Writing::new(self.0.outgoing())
+    }
+
     /// How many messages wait to be read here.
     pub fn pending(&self) -> usize {
         self.0.incoming().len()
@@ -355,8 +360,9 @@ impl Drop for Reading<'_> {
     }
 }
 
-/// A wait for room. Dropping it passes its turn on.
-struct Writing<'a> {
+/// A wait for room, to be polled beside other waits. Dropping it passes its turn on.
+#[derive(Debug)]
+pub struct Writing<'a> {
     mailbox: &'a Mailbox,
     ticket: Ticket,
 }
@@ -364,6 +370,11 @@ struct Writing<'a> {
 impl<'a> Writing<'a> {
     fn new(mailbox: &'a Mailbox) -> Self {
         Self { mailbox, ticket: Ticket::default() }
+    }
+
+    /// Ready when there is room for a message of this size, or nobody will read it; puts nothing.
+    pub fn poll_room(&mut self, cx: &mut Context<'_>, size: usize) -> Poll<()> {
+        self.mailbox.poll_room(cx, size, &mut self.ticket)
     }
 
     /// Puts the messages that `source` still has, as far as there is room.

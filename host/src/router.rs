@@ -10,6 +10,7 @@ mod proven;
 mod rows;
 mod serve;
 mod shipping;
+mod watches;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -40,6 +41,7 @@ pub use policy::{Allowed, Policy};
 use proven::{Proven, Spared};
 use shipping::{Offers, Shipments};
 pub use shipping::{OnShipping, Shipping};
+use watches::Watches;
 
 /// What the messages and blobs of one peer may take of the host's memory before they are read: 1 GiB.
 const SESSION_MEMORY: u64 = 1 << 30;
@@ -114,6 +116,8 @@ struct Guest {
     offers: Offers,
     /// What it is to tell the end of.
     standing: Standing,
+    /// Of its places, those that are only watched.
+    watches: Watches,
     /// What it has started before, and would again.
     proven: Proven,
     /// The numbers that it may give to places that it asks for.
@@ -288,6 +292,7 @@ impl Handler for Router {
             places: Mutex::default(),
             offers: Offers::default(),
             standing: Standing::default(),
+            watches: Watches::default(),
             proven: Proven::default(),
             spared: Spared::default(),
         };

@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use places::{Bytes, Channel, Error, Grants, Node, Options, Place};
+use places_supervision::{Answer, Child, Command, Site, Strategy, Supervisor};
 
 type End = Channel<Bytes, Bytes>;
 /// Puts messages like this one.
@@ -268,6 +269,59 @@ fn forwarder(ch: Channel<Channel, Bytes>) -> places::Result {
         end.put(end.get()?)?;
         ends.push(end);
     }
+    Ok(())
+}
+
+/// Answers its clients one after the other, and ends when one asks nothing.
+#[places::start]
+fn mortal(ch: Channel<Channel, ()>) -> places::Result {
+    loop {
+        let client = ch.get()?;
+        while let Ok(message) = client.get() {
+            if message.is_empty() {
+                places::exit(1);
+            }
+            client.put(message)?;
+        }
+    }
+}
+
+/// Keeps one of those alive, here or at its argument.
+#[places::start]
+fn keeps_alive(ch: Channel<Command, Answer>) -> places::Result {
+    let site = std::env::args().nth(1).map_or(Site::Here, Site::At);
+    let supervisor = Supervisor::new(Strategy::OneForOne).intensity(u32::MAX, Duration::from_secs(1));
+    Ok(supervisor.child(Child::new("mortal", mortal::NAME).named().on([site])).serve(ch)?)
+}
+
+/// From the death of a named server, which its client brings about, to the first answer of its successor; at the node whose address is
+/// the second argument, or here.
+#[places::start]
+fn recovery(_: Channel) -> places::Result {
+    let (n, address) = (number(0)?, std::env::args().nth(2));
+    let node = address.as_ref().map_or_else(|| Ok(Node::this()), |address| Node::connect(address))?;
+    let _keeper = keeps_alive::spawn_with(Options::new().args(address.clone()))?;
+    let first_answer = || loop {
+        if let Ok(client) = node.lookup::<Bytes, Bytes>("mortal")
+            && client.put_get(&[0; 16]).is_ok()
+        {
+            return client;
+        }
+    };
+    let mut times = Vec::with_capacity(n);
+    for _ in 0..n {
+        let client = first_answer();
+        let start = Instant::now();
+        client.put(&[])?;
+        // Until it reads `closed` it might find the one that is about to end.
+        assert!(client.get().is_err());
+        first_answer();
+        times.push(start.elapsed().as_secs_f64() * 1e6);
+    }
+    times.sort_by(f64::total_cmp);
+    let name = if address.is_some() { "far.recovery" } else { "recovery" };
+    report(&format!("{name}.p50"), times[n / 2], "us");
+    report(&format!("{name}.p99"), times[n * 99 / 100], "us");
     Ok(())
 }
 

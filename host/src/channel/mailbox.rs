@@ -183,6 +183,17 @@ impl Mailbox {
         Poll::Ready(())
     }
 
+    /// Ready when a message of `size` bytes could be put, or never will be.
+    pub(super) fn poll_room(&self, cx: &mut Context<'_>, size: usize, ticket: &mut Ticket) -> Poll<()> {
+        let mut queue = self.lock();
+        if !queue.has_room(size) && queue.abandoned.or(queue.ended).is_none() {
+            queue.writers.enter(ticket, cx);
+            return Poll::Pending;
+        }
+        // As in `poll_readable`.
+        Poll::Ready(())
+    }
+
     /// As [`Self::poll_pop`] for any messages, of which all but the last weigh less than `enough`.
     pub(super) fn poll_batch(
         &self,

@@ -11,7 +11,7 @@ use wasmtime_wasi::p2::DynPollable;
 use wasmtime_wasi::p2::bindings::io::poll::Host as _;
 
 use crate::bindings::places::core::events::{Error, Event, Fired, Host};
-use crate::channel::{Accept, Channel, GetError, Message, Reading, Taken};
+use crate::channel::{Accept, Channel, GetError, Message, Reading, Taken, Writing};
 use crate::node::Node;
 use crate::place::{ExitReason, Exiting, LONGEST, Monitor, Place, State};
 
@@ -26,6 +26,8 @@ impl Host for State {
         for (index, event) in events.into_iter().enumerate() {
             match event {
                 Event::Channel(end) => sources.push((index, Source::Channel(self.table.get(&end)?.clone()))),
+                Event::Readable(end) => sources.push((index, Source::Readable(self.table.get(&end)?.clone()))),
+                Event::Room((end, size)) => sources.push((index, Source::Room(self.table.get(&end)?.clone(), usize::try_from(size)?))),
                 Event::Exit(place) => sources.push((index, Source::Place(self.table.get(&place)?.clone()))),
                 Event::Down(monitor) => sources.push((index, Source::Monitor(self.table.get(&monitor)?.clone()))),
                 Event::NodeDown(node) => sources.push((index, Source::Node(self.table.get(&node)?.clone()))),
@@ -38,6 +40,8 @@ impl Host for State {
             Ready::Message(message) => Fired::Message(self.got(message)?),
             Ready::Ended(GetError::Closed) => Fired::Closed,
             Ready::Ended(GetError::NodeLost) => Fired::NodeLost,
+            Ready::Readable => Fired::Readable,
+            Ready::Room => Fired::Room,
             Ready::Exit(reason) => Fired::Exit(reason.into()),
             Ready::Down(reason) => Fired::Down(reason.into()),
             Ready::NodeDown => Fired::NodeDown,
@@ -50,6 +54,8 @@ impl Host for State {
 
 enum Source {
     Channel(Channel),
+    Readable(Channel),
+    Room(Channel, usize),
     Place(Place),
     Monitor(Monitor),
     Node(Node),
@@ -59,6 +65,8 @@ impl Source {
     fn wait(&self) -> Wait<'_> {
         match self {
             Self::Channel(end) => Wait::Reading(end.reading()),
+            Self::Readable(end) => Wait::Looking(end.reading()),
+            Self::Room(end, size) => Wait::Writing(end.writing(), *size),
             Self::Place(place) => Wait::Exiting(place.exiting()),
             Self::Monitor(monitor) => Wait::GoingDown(monitor.exiting()),
             Self::Node(node) => Wait::Losing(Box::pin(node.lost())),
@@ -69,6 +77,8 @@ impl Source {
 enum Ready {
     Message(Message),
     Ended(GetError),
+    Readable,
+    Room,
     Exit(ExitReason),
     Down(ExitReason),
     NodeDown,
@@ -78,6 +88,8 @@ enum Ready {
 
 enum Wait<'a> {
     Reading(Reading<'a>),
+    Looking(Reading<'a>),
+    Writing(Writing<'a>, usize),
     Exiting(Exiting<'a>),
     GoingDown(Exiting<'a>),
     Losing(Pin<Box<dyn Future<Output = ()> + Send + 'a>>),
@@ -88,6 +100,8 @@ impl Wait<'_> {
         match self {
             Self::Exiting(exiting) => exiting.poll(cx).map(Ready::Exit),
             Self::GoingDown(exiting) => exiting.poll(cx).map(Ready::Down),
+            Self::Looking(reading) => reading.poll_ready(cx).map(|()| Ready::Readable),
+            Self::Writing(writing, size) => writing.poll_room(cx, *size).map(|()| Ready::Room),
             Self::Losing(lost) => lost.as_mut().poll(cx).map(|()| Ready::NodeDown),
             Self::Reading(reading) => reading.poll_take(cx, Accept::Any).map(|taken| match taken {
                 Taken::Message(message) => Ready::Message(message),

@@ -196,7 +196,7 @@ fn load_error(path: &str, error: &LoadError) -> Error {
 
 /// The child's configuration: its parent's, narrowed.
 fn child_config(parent: &PlaceConfig, options: SpawnOptions) -> Result<PlaceConfig, Error> {
-    let SpawnOptions { args, memory, deadline, fuel, bounds, grants, .. } = options;
+    let SpawnOptions { args, memory, deadline, fuel, bounds, grants, log_to_parent, .. } = options;
     let limits = Limits {
         memory: at_most("bytes of memory", memory, Some(parent.limits.memory))?.unwrap_or(parent.limits.memory),
         // The parent's own deadline ends its children too.
@@ -207,7 +207,16 @@ fn child_config(parent: &PlaceConfig, options: SpawnOptions) -> Result<PlaceConf
         None => parent.grants.clone(),
         Some(wanted) => narrow(&parent.grants, wanted)?,
     };
-    Ok(PlaceConfig { args, limits, grants, bounds: bounds.into(), stdout: parent.stdout.clone(), stderr: parent.stderr.clone() })
+    Ok(PlaceConfig {
+        args,
+        limits,
+        grants,
+        bounds: bounds.into(),
+        stdout: parent.stdout.clone(),
+        stderr: parent.stderr.clone(),
+        log_to_parent: parent.log_to_parent || log_to_parent,
+        log: parent.log.clone(),
+    })
 }
 
 fn at_most(what: &str, wanted: Option<u64>, had: Option<u64>) -> Result<Option<u64>, Error> {

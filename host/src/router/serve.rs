@@ -141,7 +141,10 @@ impl Asked {
             true => (self.host.stdout.clone(), self.host.stderr.clone()),
             false => (stdout, stderr),
         };
-        let started = self.router.config.policy.config(&spawn, stdout, stderr).and_then(|config| {
+        let started = self.router.config.policy.config(&spawn, stdout, stderr).and_then(|mut config| {
+            if config.log_to_parent && !detached {
+                config.log = Some(printer.log());
+            }
             let owner = Arc::clone(if detached { &self.host.detached } else { &self.guest.owner });
             let Spawn { start, name, seq, .. } = *spawn;
             let request = Request { module, start, config, owner, name, seq, channel: Some(channel) };

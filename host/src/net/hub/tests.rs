@@ -357,7 +357,7 @@ async fn what_was_handed_over_arrives_before_a_goodbye() {
         assert!(hub.ask(session.key(), Ask::Lookup { name: "kept".into(), link }, |_| {}));
         let channel = lab.kept().await;
         let (printed, request) = (Kept::default(), RequestId(7));
-        lab.session().outputs.expect(request, Output::new(printed.clone()), Output::null());
+        lab.session().outputs.expect(request, Output::new(printed.clone()), Output::null(), None);
         let (stdout, stderr, _) = crate::net::output::printer(&hub, &session, request);
 
         // More than may be under way at once, so that it takes some reading.
