@@ -40,7 +40,7 @@ pub struct NextMessage<'a, G, P>(&'a Channel<G, P>);
 
 /// Room in a channel; see [`Channel::room`].
 #[derive(Debug)]
-pub struct Room<'a, G, P>(&'a Channel<G, P>);
+pub struct Room<'a, G, P>(&'a Channel<G, P>, u64);
 
 /// The end of a place; see [`Place::exited`].
 #[derive(Debug)]
@@ -100,9 +100,9 @@ impl<G: Message, P> Channel<G, P> {
 }
 
 impl<G, P> Channel<G, P> {
-    /// The event that there is room to put a message, or that nobody will read it.
-    pub fn room(&self) -> Room<'_, G, P> {
-        Room(self)
+    /// The event that there is room to put a message of so many bytes, or that nobody will read it.
+    pub fn room(&self, bytes: usize) -> Room<'_, G, P> {
+        Room(self, bytes as u64)
     }
 }
 
@@ -184,7 +184,7 @@ impl<G, P> Event for Room<'_, G, P> {
     type Output = ();
 
     fn source(&self) -> Source<'_> {
-        events::Event::Room(self.0.raw())
+        events::Event::Room((self.0.raw(), self.1))
     }
 
     fn take(self, _: Fired) {}

@@ -192,7 +192,7 @@ fn what_comes_once_is_told_once_and_frees_its_key(_: Channel) -> places::Result 
     selector.watch("down", monitor.ended())?;
     selector.watch("soon", after(Duration::from_millis(1)))?;
     selector.watch("late", after(NEVER))?;
-    selector.watch("room", one.room())?;
+    selector.watch("room", one.room(1))?;
     assert_eq!(
         selector.watch("pollable", ready(&p.subscribe_exit())).unwrap_err().to_string(),
         "a pollable can be waited for by `sync` only"
@@ -343,16 +343,16 @@ fn room_is_an_event(_: Channel) -> places::Result {
     let (here, there) = Channel::pair_of::<u32, u32>(2)?;
     here.put_many([1, 2])?;
     sync! {
-        _ = here.room() => panic!("there is none"),
+        _ = here.room(1) => panic!("there is none"),
         _ = after(Duration::from_millis(5)) => {},
     }
     there.get()?;
     sync! {
-        _ = here.room() => here.try_put(3)?,
+        _ = here.room(1) => here.try_put(3)?,
         _ = after(NEVER) => panic!("there is room"),
     }
     drop(there);
-    sync! { _ = here.room() => {} }
+    sync! { _ = here.room(1) => {} }
     assert_eq!(here.try_put(4), Err(Error::Closed));
     Ok(())
 }

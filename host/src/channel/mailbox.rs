@@ -250,10 +250,10 @@ impl Mailbox {
         after.map_or(Poll::Pending, Poll::Ready)
     }
 
-    /// Ready when a short message could be put, or never will be.
-    pub(super) fn poll_room(&self, cx: &mut Context<'_>, ticket: &mut Ticket) -> Poll<()> {
+    /// Ready when a message of this size could be put, or never will be.
+    pub(super) fn poll_room(&self, cx: &mut Context<'_>, size: usize, ticket: &mut Ticket) -> Poll<()> {
         let mut queue = self.lock();
-        if queue.has_room(1) || queue.abandoned.or(queue.ended).is_some() {
+        if queue.has_room(size) || queue.abandoned.or(queue.ended).is_some() {
             // The ticket is kept: who only looked must pass its turn on when it goes.
             return Poll::Ready(());
         }

@@ -49,7 +49,7 @@ impl State {
             Event::Exit(place) => Source::Place(self.table.get(&place)?.clone()),
             Event::Down(monitor) => Source::Monitor(self.table.get(&monitor)?.clone()),
             Event::NodeDown(node) => Source::Node(self.table.get(&node)?.clone()),
-            Event::Room(end) => Source::Room(self.table.get(&end)?.clone()),
+            Event::Room((end, size)) => Source::Room(self.table.get(&end)?.clone(), usize::try_from(size)?),
             Event::After(_) | Event::Pollable(_) => wasmtime::bail!("an event that has no source"),
         })
     }
@@ -72,7 +72,7 @@ impl State {
 
 enum Source {
     Channel(Channel),
-    Room(Channel),
+    Room(Channel, usize),
     Place(Place),
     Monitor(Monitor),
     Node(Node),
@@ -82,7 +82,7 @@ impl Source {
     fn wait(&self) -> Wait<'_> {
         match self {
             Self::Channel(end) => Wait::Reading(end.reading()),
-            Self::Room(end) => Wait::Writing(end.writing()),
+            Self::Room(end, size) => Wait::Writing(end.writing(), *size),
             Self::Place(place) => Wait::Exiting(place.exiting()),
             Self::Monitor(monitor) => Wait::GoingDown(monitor.exiting()),
             Self::Node(node) => Wait::Losing(Box::pin(node.lost())),
@@ -103,7 +103,7 @@ enum Ready {
 
 enum Wait<'a> {
     Reading(Reading<'a>),
-    Writing(Writing<'a>),
+    Writing(Writing<'a>, usize),
     Exiting(Exiting<'a>),
     GoingDown(Exiting<'a>),
     Losing(Pin<Box<dyn Future<Output = ()> + Send + 'a>>),
@@ -114,7 +114,7 @@ impl Wait<'_> {
         match self {
             Self::Exiting(exiting) => exiting.poll(cx).map(Ready::Exit),
             Self::GoingDown(exiting) => exiting.poll(cx).map(Ready::Down),
-            Self::Writing(writing) => writing.poll_room(cx).map(|()| Ready::Room),
+            Self::Writing(writing, size) => writing.poll_room(cx, *size).map(|()| Ready::Room),
             Self::Losing(lost) => lost.as_mut().poll(cx).map(|()| Ready::NodeDown),
             Self::Reading(reading) => reading.poll_take(cx, Accept::Any).map(|taken| match taken {
                 Taken::Message(message) => Ready::Message(message),

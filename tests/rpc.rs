@@ -1,0 +1,34 @@
+//! Servers and their clients, on one node and over several. Most claims are made by the guests; here is what they need to be run with,
+//! and what happens to nodes meanwhile.
+
+use crate::far::Talk;
+use crate::harness::guest;
+use crate::lab::{Lab, Node};
+
+claims! { "rpc":
+    requests_of_one_client_are_handled_in_order,
+    clients_share_the_state_and_never_mix,
+    a_thousand_clients_are_served,
+    calls_are_joined_in_any_order,
+    more_calls_than_the_mailboxes_hold_are_under_way,
+    arguments_and_results_are_of_any_kind,
+    ends_of_channels_are_arguments_and_results,
+    an_unknown_method_is_answered_with_what_there_is,
+    older_clients_use_what_was_added_to,
+    a_version_that_breaks_is_refused,
+    what_changed_without_a_word_is_an_error_at_the_caller,
+    a_client_that_babbles_loses_its_own_connection,
+    a_cast_that_fails_is_told_by_the_next_call,
+    a_panic_is_told_to_its_caller_and_ends_every_other_call,
+    what_was_answered_before_a_panic_has_been_answered,
+    a_server_that_is_killed_ends_every_call,
+    a_call_waits_no_longer_than_it_may,
+    a_call_that_was_cancelled_in_time_is_not_handled,
+    a_slow_handler_delays_its_callers_and_loses_nothing,
+    an_answer_may_come_after_other_requests,
+    a_client_that_vanishes_is_not_waited_for,
+    a_private_server_ends_with_its_clients,
+    a_server_begins_as_it_says,
+    a_client_finds_the_successor_where_it_asked_for_that,
+    a_keeper_has_the_state_of_every_answer,
+}
