@@ -67,6 +67,27 @@ fn one_wait_brings_messages_of_many_channels(_: Channel) -> places::Result {
 }
 
 #[places::start]
+fn a_message_too_large_for_the_rest_of_a_batch_comes_with_the_next(_: Channel) -> places::Result {
+    let mut selector = Selector::new();
+    let (here, there) = Channel::pair::<(), String>()?;
+    selector.add((), there)?;
+    let long = "x".repeat(100_000);
+    for _ in 0..3 {
+        here.put("short")?;
+        here.put(&long)?;
+    }
+    let mut lengths = Vec::new();
+    while lengths.len() < 6 {
+        for (_, happened) in selector.wait(10)? {
+            let Happened::Message(mut packet) = happened else { panic!("{happened:?}") };
+            lengths.push(packet.read::<String>()?.len());
+        }
+    }
+    assert_eq!(lengths, [5, 100_000, 5, 100_000, 5, 100_000]);
+    Ok(())
+}
+
+#[places::start]
 fn a_busy_channel_leaves_others_their_turn(_: Channel) -> places::Result {
     let mut selector = Selector::new();
     let (busy, one) = Channel::pair::<u32, u32>()?;
