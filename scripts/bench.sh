@@ -86,6 +86,7 @@ cargo bench --quiet -p placehost --bench quinn | grep '^quinn\.' | tee -a "$resu
 target/release/placehost cluster init --name bench >/dev/null 2>&1
 start_node
 far=$address
+bench --allow-nodes far_spawn -- "$far" 2000
 bench --allow-nodes far -- "$far"
 bench --allow-nodes far_channels -- "$far" 10000
 start_node --no-cache

@@ -43,6 +43,7 @@ far_claims! { 1 with []:
     a_name_is_given_once_and_freed,
     what_is_not_there_is_told_with_what_is,
     one_node_is_one_however_often_it_is_dialled,
+    an_end_that_was_closed_before_it_went_is_closed_there,
 }
 
 far_claims! { 1 with ["--memory", "512MiB"]:
@@ -174,6 +175,33 @@ fn what_a_place_prints_comes_in_order_and_before_its_end() {
     let lines = |word: &str, every: usize| (0..2000).step_by(every).map(|n| format!("{word} {n}\n")).collect::<String>();
     assert_eq!(ended.stdout, format!("{}the last one\n", lines("line", 1)));
     assert_eq!(ended.stderr, lines("error", 10));
+}
+
+#[test]
+fn what_a_place_said_before_its_node_stopped_arrives() {
+    let lab = Lab::new();
+    let node = lab.node(&["--grace", "60s"]);
+    let mut child = lab.run("far", "says-much-in-the-end", &node.address, &[]).start_interactive();
+    lab.has_places(&node, 1);
+    node.signal("-TERM");
+    // The node is idle, and leaves, as soon as the place has said the last.
+    drop(child.stdin.take());
+    let ended = end(child);
+    assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
+    let (printed, put): (Vec<_>, Vec<_>) = ended.stdout.lines().partition(|line| line.starts_with("line "));
+    assert!(printed.into_iter().eq((0..5000).map(|n| format!("line {n}"))), "it was not all printed");
+    assert!(put.into_iter().eq((0..5000).map(|n| n.to_string())), "not all messages came");
+    assert_eq!(node.end().code, Some(0));
+}
+
+#[test]
+fn what_a_place_put_before_its_node_left_arrives() {
+    let lab = Lab::new();
+    let node = lab.node(&[]);
+    for times in 1..=5 {
+        far(&lab, "puts-and-leaves", &[], &[&node]).prints("");
+        far(&lab, "asks-the-tally", &[], &[&node]).prints(&format!("{}\n", times * 100));
+    }
 }
 
 #[test]

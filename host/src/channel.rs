@@ -84,6 +84,12 @@ impl Message {
         (self.data, channels, blobs)
     }
 
+    /// What it counts for between nodes: its bytes, those of its blobs, and something for itself.
+    pub(crate) fn weight(&self) -> usize {
+        let blobs = self.attached.iter().flat_map(|attached| &attached.blobs);
+        blobs.map(|blob| blob.as_slice().len()).sum::<usize>() + self.data.len() + mailbox::WEIGHT
+    }
+
     fn channels(&self) -> &[Channel] {
         self.attached.as_ref().map_or(&[], |attached| &attached.channels)
     }

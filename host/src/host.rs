@@ -110,7 +110,7 @@ impl Host {
     /// [`SpawnError`]: no such start function, or no room.
     pub fn spawn(&self, module: &Module, start: &str, config: PlaceConfig) -> Result<(Place, Channel), SpawnError> {
         let owner = Arc::clone(&self.0.top);
-        place::spawn(&self.0, Request { module: module.clone(), start: start.into(), config, owner, name: None, channel: None })
+        place::spawn(&self.0, Request { module: module.clone(), start: start.into(), config, owner, name: None, seq: None, channel: None })
     }
 
     /// Starts a place on a node, with a name if it shall have one. It lives until it ends by itself or is killed; and unless it is

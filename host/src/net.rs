@@ -9,6 +9,7 @@ pub mod bundle;
 pub mod certificate;
 pub mod clock;
 mod crypto;
+mod drain;
 pub mod endpoint;
 mod folder;
 pub(crate) mod hub;

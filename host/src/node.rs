@@ -307,7 +307,7 @@ fn spawn_here(host: &Arc<Shared>, order: Order) -> Result<(Place, Channel), Spaw
         owner = Arc::clone(&host.detached);
         (config.stdout, config.stderr) = (host.stdout.clone(), host.stderr.clone());
     }
-    place::spawn(host, Request { module, start, config, owner, name, channel: None })
+    place::spawn(host, Request { module, start, config, owner, name, seq: None, channel: None })
 }
 
 impl fmt::Debug for Node {

@@ -6,6 +6,7 @@
 mod launch;
 mod peer;
 mod policy;
+mod proven;
 mod rows;
 mod serve;
 mod shipping;
@@ -35,6 +36,7 @@ use crate::place::{Owner, Place};
 pub use launch::Ready;
 use peer::{Standing, There};
 pub use policy::{Allowed, Policy};
+use proven::{Proven, Spared};
 use shipping::{Offers, Shipments};
 pub use shipping::{OnShipping, Shipping};
 
@@ -108,6 +110,10 @@ struct Guest {
     offers: Offers,
     /// What it is to tell the end of.
     standing: Standing,
+    /// What it has started before, and would again.
+    proven: Proven,
+    /// The numbers that it may give to places that it asks for.
+    spared: Spared,
 }
 
 impl Router {
@@ -265,8 +271,14 @@ impl Network for Router {
 impl Handler for Router {
     fn up(&self, session: &Arc<Session>) {
         let account = Arc::clone(session.account());
-        let guest =
-            Guest { owner: Owner::new(account), places: Mutex::default(), offers: Offers::default(), standing: Standing::default() };
+        let guest = Guest {
+            owner: Owner::new(account),
+            places: Mutex::default(),
+            offers: Offers::default(),
+            standing: Standing::default(),
+            proven: Proven::default(),
+            spared: Spared::default(),
+        };
         self.guests().insert(session.key(), Arc::new(guest));
         let Some(hub) = self.hub.get() else { return };
         for list in hub.endpoint().identity().revocations().lists() {
@@ -290,8 +302,9 @@ impl Handler for Router {
             Event::NotShipped(digest, why) => self.shipments.failed(session.key(), digest, &why),
             Event::Exited { request, reason, before } => peer::exited(hub, session, &guest, request, reason, before),
             Event::Revoked(list) => revoked(hub, list),
+            Event::Answered(request, answer) => peer::answered(session, &guest, request, answer),
             // The session itself deals with these.
-            Event::Up(_) | Event::Duplicate(_) | Event::Down(_) | Event::Answered(..) => {}
+            Event::Up(_) | Event::Duplicate(_) | Event::Down(_) => {}
         }
     }
 

@@ -174,19 +174,23 @@ fn fairness(_: Channel) -> places::Result {
     Ok(())
 }
 
-/// As `spawn_rate`, `round_trip` and `one_way`, with the other place on the node whose address is the first argument.
+/// As `spawn_rate`, with the places on the node whose address is the first argument.
+#[places::start]
+fn far_spawn(_: Channel) -> places::Result {
+    let (node, n) = (far_node()?, number(1)?);
+    let one = || once::at(&node).spawn()?.put_get(&[0; 16]);
+    (0..n / 10).try_for_each(|_| one().map(drop))?;
+    let start = Instant::now();
+    (0..n).try_for_each(|_| one().map(drop))?;
+    report("far.spawn.first_reply", start.elapsed().as_secs_f64() * 1e6 / n as f64, "us");
+    Ok(())
+}
+
+/// As `round_trip` and `one_way`, with the other place on that node.
 #[places::start]
 fn far(_: Channel) -> places::Result {
     let node = far_node()?;
     let place = echo::at(&node).spawn()?;
-    let n = 500;
-    let start = Instant::now();
-    for _ in 0..n {
-        let place = once::at(&node).spawn()?;
-        place.put_get(&[0; 16])?;
-    }
-    report("far.spawn.first_reply", start.elapsed().as_secs_f64() * 1e6 / n as f64, "us");
-
     for (size, n) in [(64, 20_000), (65_536, 2_000)] {
         let message = vec![7; size];
         (0..n / 10).try_for_each(|_| place.put_get(&message).map(drop))?;

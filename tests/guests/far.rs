@@ -1,6 +1,8 @@
 //! Places and channels over several nodes: all goes as it does on one. Each claim is a start function that panics where it is wrong,
 //! whose arguments are the addresses of nodes; `tests/far.rs` runs them.
 
+#[path = "far/farewells.rs"]
+mod farewells;
 #[path = "far/names.rs"]
 mod names;
 
@@ -648,6 +650,34 @@ fn links_hold_across_nodes(_: Channel) -> places::Result {
     p.unlink();
     p.put(1)?;
     assert_eq!(p.wait(), ExitReason::Exited(1));
+    Ok(())
+}
+
+/// Puts on an end until that is refused, then reads what is there.
+#[places::start]
+fn puts_until_it_is_refused(ch: Channel<Channel<u32, u32>, u32>) -> places::Result {
+    let end = ch.get()?;
+    let refused = loop {
+        if let Err(error) = end.put(0) {
+            break error;
+        }
+    };
+    assert!(matches!(refused, Error::Closed), "{refused:?}");
+    Ok(ch.put(end.get()?)?)
+}
+
+#[places::start]
+fn an_end_that_was_closed_before_it_went_is_closed_there(_: Channel) -> places::Result {
+    let [a] = nodes()?;
+    for node in [&Node::this(), &a] {
+        let (ours, theirs) = Channel::pair::<u32, u32>()?;
+        theirs.close();
+        let place = puts_until_it_is_refused::at(node).spawn()?;
+        place.put(theirs)?;
+        ours.put(7)?;
+        assert_eq!(place.get()?, 7);
+        assert!(matches!(ours.get(), Err(Error::Closed)));
+    }
     Ok(())
 }
 

@@ -130,8 +130,14 @@ pub enum Ask {
 /// What comes of a request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Answer {
-    /// The place runs.
-    Started(PlaceId),
+    /// The place runs, or what was to be watched is.
+    Started {
+        /// The place.
+        place: PlaceId,
+        /// Of who started it: a number that its node spares for a place that this peer may ask for later, so that its id is known
+        /// before that is answered.
+        spare: Option<u64>,
+    },
     /// It is done, or will be.
     Done,
     /// A part of a list; the last one says so.
@@ -191,6 +197,8 @@ pub struct Spawn {
     pub name: Option<String>,
     /// Whether it outlives the session.
     pub detached: bool,
+    /// The number in its id, one that was [spared](Answer::Started); the receiver chooses it otherwise.
+    pub seq: Option<u64>,
     /// The sender's end of its channel.
     pub link: LinkId,
 }

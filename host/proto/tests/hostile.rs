@@ -177,7 +177,7 @@ fn a_watch_that_was_given_up_counts_no_more() {
     let place = placehost_proto::PlaceId { node: NodeId(3), seq: 1 };
     for request in (0..1 << 17).map(RequestId) {
         node.handle_control(NOW, BAD, Control::Ask(request, Ask::Watch(place)));
-        node.answer(BAD, request, placehost_proto::frame::Answer::Started(place), true);
+        node.answer(BAD, request, placehost_proto::frame::Answer::Started { place, spare: None }, true);
         node.handle_control(NOW, BAD, Control::Unwatch(request));
         assert_eq!(closed(&mut node, BAD), None);
     }
@@ -208,6 +208,6 @@ fn an_answer_has_to_fit_what_was_asked() {
     let (mut node, ..) = connected(true);
     let request = node.ask(BAD, Ask::List).expect("a request");
     let place = placehost_proto::PlaceId { node: NodeId(2), seq: 1 };
-    node.handle_control(NOW, BAD, Control::Answer(request, placehost_proto::frame::Answer::Started(place)));
+    node.handle_control(NOW, BAD, Control::Answer(request, placehost_proto::frame::Answer::Started { place, spare: None }));
     assert!(matches!(closed(&mut node, BAD), Some(Goodbye::Protocol(_))));
 }

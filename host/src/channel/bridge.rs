@@ -38,10 +38,10 @@ impl Bridge {
         self.end.0.outgoing().lock().bridge()
     }
 
-    /// Moves messages that wait to be sent into `batch`, about `max_bytes` of them and at least one; or says how that direction
-    /// ended, once there are none.
-    pub(crate) fn poll_take(&mut self, cx: &mut Context<'_>, max_bytes: usize, batch: &mut Vec<Message>) -> Poll<Result<(), Ending>> {
-        self.end.0.incoming().poll_batch(cx, max_bytes, batch, &mut self.reading)
+    /// Moves messages that wait to be sent into `batch`, of which all but the last weigh less than `enough`; or says how that
+    /// direction ended, once there are none.
+    pub(crate) fn poll_take(&mut self, cx: &mut Context<'_>, enough: usize, batch: &mut Vec<Message>) -> Poll<Result<(), Ending>> {
+        self.end.0.incoming().poll_batch(cx, enough, batch, &mut self.reading)
     }
 
     /// Delivers messages from the other side, whether or not there is room; takes them out of `messages`.
@@ -54,7 +54,8 @@ impl Bridge {
         self.end.0.outgoing().poll_drained(cx, at_most, &mut self.draining)
     }
 
-    /// Ready when nobody will read what is delivered.
+    /// Ready when nobody will read what is delivered: the reader has gone, or this direction has ended, as where the end was closed
+    /// before it was sent away.
     pub(crate) fn poll_abandoned(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
         self.end.0.outgoing().poll_abandoned(cx, &mut self.observing)
     }

@@ -184,20 +184,20 @@ impl Mailbox {
         Poll::Ready(())
     }
 
-    /// As [`Self::poll_pop`] for any messages, about `max_bytes` of them.
+    /// As [`Self::poll_pop`] for any messages, of which all but the last weigh less than `enough`.
     pub(super) fn poll_batch(
         &self,
         cx: &mut Context<'_>,
-        max_bytes: usize,
+        enough: usize,
         batch: &mut Vec<Message>,
         ticket: &mut Ticket,
     ) -> Poll<Result<(), Ending>> {
         let mut queue = self.lock();
-        let mut bytes = 0;
-        while bytes < max_bytes
+        let mut weight = 0;
+        while weight < enough
             && let Some(message) = queue.remove_first()
         {
-            bytes += message.data.len();
+            weight += message.weight();
             batch.push(message);
         }
         if batch.is_empty() {
@@ -294,10 +294,10 @@ impl Mailbox {
         Poll::Ready(weight)
     }
 
-    /// Ready when nobody will read any more.
+    /// Ready when nobody will read any more, or what was put could not be read because that had ended.
     pub(super) fn poll_abandoned(&self, cx: &mut Context<'_>, ticket: &mut Ticket) -> Poll<Ending> {
         let mut queue = self.lock();
-        match queue.abandoned {
+        match queue.abandoned.or(queue.ended) {
             Some(ending) => Poll::Ready(ending),
             None => {
                 queue.observers.enter(ticket, cx);

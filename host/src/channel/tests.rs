@@ -251,16 +251,45 @@ fn a_bridge_takes_many_delivers_all_and_says_how_it_ended() {
 
     let mut messages = (1..=3u8).map(|byte| vec![byte].into()).collect();
     bridge.deliver(&mut messages).unwrap();
-    assert!(bridge.poll_drained(cx, 100,).is_pending());
+    assert!(bridge.poll_drained(cx, 100).is_pending());
     assert_eq!((get(&place), get(&place)), (Ok(1), Ok(2)));
     assert_eq!(bridge.poll_drained(cx, 100), Poll::Ready(65));
+    assert!(bridge.poll_abandoned(cx).is_pending());
     bridge.end(Ending::NodeLost);
     assert_eq!((get(&place), get(&place)), (Ok(3), Err(GetError::NodeLost)));
     bridge.refuse(Ending::NodeLost);
     assert_eq!(put(&place, 1), Err(PutError::NodeLost));
+}
+
+#[test]
+fn a_bridge_learns_that_nobody_reads_what_it_delivers() {
+    let cx = &mut Context::from_waker(Waker::noop());
+    let (place, end) = pair(1);
+    let mut bridge = Bridge::new(end);
     assert!(bridge.poll_abandoned(cx).is_pending());
     drop(place);
     assert_eq!(bridge.poll_abandoned(cx), Poll::Ready(Ending::Closed));
+
+    let (_place, end) = pair(1);
+    end.close();
+    assert_eq!(Bridge::new(end).poll_abandoned(cx), Poll::Ready(Ending::Closed));
+}
+
+#[test]
+fn a_batch_is_bounded_by_what_it_weighs() {
+    let (place, end) = Channel::pair(Bounds { messages: 100, bytes: 100 });
+    let mut bridge = Bridge::new(end);
+    (0..100).for_each(|_| place.try_put(Vec::new()).unwrap());
+    let cx = &mut Context::from_waker(Waker::noop());
+    let mut batch = Vec::new();
+    assert!(bridge.poll_take(cx, 10 * 64, &mut batch).is_ready());
+    assert_eq!(batch.len(), 10);
+    let blobs = vec![Blob::new(vec![0; 640])];
+    let (place, end) = pair(2);
+    (0..2).for_each(|_| place.try_put(Message::with(Vec::new(), Vec::new(), blobs.clone())).unwrap());
+    batch.clear();
+    assert!(Bridge::new(end).poll_take(cx, 10 * 64, &mut batch).is_ready());
+    assert_eq!(batch.len(), 1);
 }
 
 #[test]

@@ -36,8 +36,8 @@ impl Blobs {
     pub(super) fn send(&self, hub: &Hub, session: &Arc<Session>, blob: Blob) -> (u64, u64) {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let size = blob.as_slice().len() as u64;
-        let session = Arc::clone(session);
-        hub.runtime().spawn(async move {
+        let (hub, session, sending) = (hub.clone(), Arc::clone(session), session.sending());
+        hub.runtime().clone().spawn(async move {
             let digest = Digest::of(blob.as_slice());
             // A write that fails does so because the session is over.
             let Ok(mut stream) = session.open(&Head::Blob { number, digest, size }).await else { return };
@@ -46,7 +46,8 @@ impl Blobs {
                     return;
                 }
             }
-            let _ = stream.finish();
+            session.finish(&hub, stream);
+            drop(sending);
         });
         (number, size)
     }

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use placehost_proto::Fingerprint;
 use placehost_proto::frame::{Goodbye, WINDOW};
-use quinn::{ConnectionError, EndpointConfig, MtuDiscoveryConfig, RecvStream, SendStream, TokioRuntime, TransportConfig, VarInt};
+use quinn::{
+    AckFrequencyConfig, ConnectionError, EndpointConfig, MtuDiscoveryConfig, RecvStream, SendStream, TokioRuntime, TransportConfig, VarInt,
+};
 
 use super::address::Address;
 use super::identity::{Identity, PeerCertificate, Role};
@@ -26,6 +28,9 @@ const LARGEST_PACKET: u16 = 6500;
 const STREAM_WINDOW: u64 = 2 * WINDOW;
 /// What all streams of a connection may have under way.
 const CONNECTION_WINDOW: u64 = 64 << 20;
+/// A receiver confirms what came at the latest after this many packets, and at once where some are missing. Each packet that only
+/// confirms costs both sides as much as one that carries a message.
+const PACKETS_PER_ACK: u32 = 10;
 /// From this many connections on a stranger must show that its address is its own before anything is kept for it.
 const MANY: usize = 256;
 
@@ -276,6 +281,8 @@ fn transport(timeout: Duration) -> TransportConfig {
     let window = |bytes: u64| VarInt::from_u64(bytes).unwrap_or(VarInt::MAX);
     let mut mtu = MtuDiscoveryConfig::default();
     mtu.upper_bound(LARGEST_PACKET);
+    let mut acks = AckFrequencyConfig::default();
+    acks.ack_eliciting_threshold(PACKETS_PER_ACK.into());
     let mut transport = TransportConfig::default();
     transport
         .max_concurrent_bidi_streams(VarInt::from_u32(0))
@@ -286,6 +293,7 @@ fn transport(timeout: Duration) -> TransportConfig {
         .max_idle_timeout(timeout.try_into().ok())
         .initial_rtt(Duration::from_millis(100))
         .mtu_discovery_config(Some(mtu))
+        .ack_frequency_config(Some(acks))
         .datagram_receive_buffer_size(None);
     transport
 }

@@ -5,20 +5,24 @@
 //! queues, so nothing waits while the lock is held, and what was decided first arrives first. The bytes of messages never pass
 //! through here.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use placehost_proto::codec::Decoder;
 use placehost_proto::frame::{Answer, Ask, Before, Exit, Goodbye};
 use placehost_proto::node::{Action, Config, Event};
 use placehost_proto::{Control, Fingerprint, Hello, LinkId, LinkKey, Node, NodeId, RequestId, Route, SessionKey};
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::endpoint::{Connection, DialError, Endpoint};
-use super::link;
-use super::session::{Incoming, Session, State};
+use super::session::{Incoming, LAST_WORDS, Session, State};
+use super::{drain, link};
 use crate::channel::{Account, Bounds, Bridge, BridgeKey, Channel, Ending};
 
 /// What a link's mailbox holds before it counts as full: half of what makes a grant worth a frame, in bytes and in empty messages.
@@ -357,8 +361,18 @@ impl Hub {
         self.act(|node, _| match node.link_at(route) {
             Some(key) => self.to_link(key, link::Input::Stream(route, stream)),
             None if node.is_to_come(route) => session.park(id, stream),
-            // Its link has ended: nobody wants it.
-            None => drop(stream),
+            // Its link has ended.
+            None => self.drain(route.session, stream),
+        });
+    }
+
+    /// Reads a stream of messages that nobody wants, for what is named in it.
+    pub(super) fn drain(&self, session: SessionKey, mut stream: Incoming) {
+        let Some(session) = self.session(session) else { return };
+        let hub = self.clone();
+        self.0.runtime.spawn(async move {
+            let chunks = stream.chunks().await.unwrap_or_default();
+            drain::drain(&hub, &session, stream, chunks, Decoder::default()).await;
         });
     }
 
@@ -367,8 +381,11 @@ impl Hub {
     }
 
     pub(super) fn link_done(&self, key: LinkKey) {
-        self.links().remove(&key);
-        self.act(|node, _| node.link_done(key));
+        // Both at once for whoever has a stream for it.
+        self.act(|node, _| {
+            self.links().remove(&key);
+            node.link_done(key);
+        });
     }
 
     /// Sends a frame that needs no answer.
@@ -396,9 +413,19 @@ impl Hub {
         self.act(|node, _| node.handle_breach(session, text.into()));
     }
 
-    /// Says goodbye to all, and waits a little until they have heard it.
+    /// Says goodbye to all, once what was handed over has arrived, and waits a little until they have heard it.
     pub(crate) async fn shut_down(&self, why: Goodbye) {
         let sessions: Vec<_> = self.sessions().values().cloned().collect();
+        let leaving = watch::Sender::new(());
+        self.links().values().for_each(|link| drop(link.send(link::Input::Leave(leaving.subscribe()))));
+        let sent = async {
+            leaving.closed().await;
+            for session in &sessions {
+                session.sent().await;
+            }
+        };
+        // Who does not read what is sent to it, or does not answer, cannot keep us.
+        let _ = tokio::time::timeout(LAST_WORDS, sent).await;
         self.act(|node, _| sessions.iter().for_each(|session| node.close(session.key(), why.clone())));
         let all = async {
             for session in &sessions {
@@ -407,7 +434,7 @@ impl Hub {
             self.0.endpoint.idle().await;
         };
         // Who does not answer will notice the silence.
-        let _ = tokio::time::timeout(Duration::from_secs(1), all).await;
+        let _ = tokio::time::timeout(2 * LAST_WORDS, all).await;
     }
 
     fn node(&self) -> MutexGuard<'_, Node> {

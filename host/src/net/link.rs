@@ -13,17 +13,18 @@ use std::task::{Context, Poll};
 use bytes::{Bytes, BytesMut};
 use placehost_proto::codec::{self, Attachments, DecodeError, Decoder, LinkFrame};
 use placehost_proto::frame::{End, Head, WINDOW};
-use placehost_proto::link::{Command, Effect, Link, WEIGHT};
+use placehost_proto::link::{Command, Effect, Link};
 use placehost_proto::{Control, LinkKey, Route};
 use quinn::SendStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
+use super::drain::{self, weight_of};
 use super::hub::Hub;
 use super::session::{self, Incoming, Session};
 use crate::channel::{Blob, Bridge, Channel, Ending, Message};
 
-/// How many bytes of messages are written at once.
-const BATCH: usize = 64 << 10;
+/// How much is written at once, as messages weigh, and one message more. What is allowed may be gone beyond by so much.
+const BATCH: usize = 128 << 10;
 /// From this size on, a message's bytes are handed on rather than copied.
 const LARGE: usize = 4 << 10;
 /// After this many steps others have a turn.
@@ -34,6 +35,8 @@ pub(super) enum Input {
     Command(Command),
     /// A stream of messages.
     Stream(Route, Incoming),
+    /// This node leaves: what waits is sent, and then nothing more. The receiver is held until that is so.
+    Leave(watch::Receiver<()>),
 }
 
 type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -52,7 +55,7 @@ struct Pump {
     writing: Option<Work<Option<SendStream>>>,
     /// What is to be written once that is done, each by its route, the last one with the stream's end.
     ends: VecDeque<(Route, End)>,
-    inward: Option<Work<Read>>,
+    inward: Option<(Route, Work<Read>)>,
     decoder: Decoder,
     /// Streams of routes that are not read yet.
     early: Vec<(Route, Incoming)>,
@@ -60,6 +63,7 @@ struct Pump {
     /// A message whose blobs have not all come.
     gathering: Option<Work<Option<Message>>>,
     effects: Vec<Effect>,
+    leaving: Option<watch::Receiver<()>>,
     done: bool,
 }
 
@@ -80,12 +84,19 @@ pub(super) async fn run(hub: Hub, key: LinkKey, route: Route, bridge: Bridge, in
         frames: VecDeque::new(),
         gathering: None,
         effects: Vec::new(),
+        leaving: None,
         done: false,
     };
     poll_fn(|cx| pump.poll(cx)).await;
     // Before the link is forgotten, so that whoever sees it gone sees its channel ended.
-    drop(pump);
+    let mut inputs = pump.end();
     hub.link_done(key);
+    // A stream may have come since the end, and before the link was forgotten.
+    while let Ok(input) = inputs.try_recv() {
+        if let Input::Stream(route, stream) = input {
+            hub.drain(route.session, stream);
+        }
+    }
 }
 
 impl Pump {
@@ -102,7 +113,11 @@ impl Pump {
             progress |= self.poll_write(cx);
             self.poll_local(cx);
             progress |= self.obey();
-            if self.done && self.writing.is_none() && self.ends.is_empty() {
+            let written = self.writing.is_none() && self.ends.is_empty();
+            if written && !self.link.sends() {
+                self.leaving = None;
+            }
+            if self.done && written {
                 return Poll::Ready(());
             }
             if !progress {
@@ -116,16 +131,26 @@ impl Pump {
     fn input(&mut self, input: Input) {
         match input {
             Input::Command(command) => self.link.command(command, &mut self.effects),
-            Input::Stream(route, stream) if self.inward.is_none() && self.link.reads() == Some(route) => self.read(stream),
-            Input::Stream(route, stream) => self.early.push((route, stream)),
+            Input::Stream(route, stream) => match self.link.reads() {
+                Some(reads) if reads == route && self.inward.is_none() => self.read(route, stream),
+                Some(_) => self.early.push((route, stream)),
+                None => self.hub.drain(route.session, stream),
+            },
+            Input::Leave(leaving) => self.leaving = Some(leaving),
         }
     }
 
-    fn read(&mut self, mut stream: Incoming) {
-        self.inward = Some(Box::pin(async move {
+    /// Gives up all but the streams that were not looked at.
+    fn end(self) -> mpsc::UnboundedReceiver<Input> {
+        self.inputs
+    }
+
+    fn read(&mut self, route: Route, mut stream: Incoming) {
+        let chunks = async move {
             let chunks = stream.chunks().await.ok()?;
             Some((stream, chunks))
-        }));
+        };
+        self.inward = Some((route, Box::pin(chunks)));
     }
 
     /// Reads, decodes, delivers. A message that waits for its blobs holds up this channel alone.
@@ -144,11 +169,12 @@ impl Pump {
         if self.gathering.is_some() || !self.frames.is_empty() {
             return progress;
         }
-        let Some(Poll::Ready(read)) = self.inward.as_mut().map(|inward| inward.as_mut().poll(cx)) else { return progress };
+        let Some((route, inward)) = &mut self.inward else { return progress };
+        let (route, Poll::Ready(read)) = (*route, inward.as_mut().poll(cx)) else { return progress };
         self.inward = None;
         match read {
             Some((stream, chunks)) if !chunks.is_empty() => match self.decode(&chunks) {
-                Ok(()) => self.read(stream),
+                Ok(()) => self.read(route, stream),
                 Err(error) => self.breach(&error.to_string()),
             },
             // The end without a last frame.
@@ -181,8 +207,9 @@ impl Pump {
             progress = true;
             match frame {
                 LinkFrame::Message(data) => {
-                    self.link.received(data.len() as u64 + WEIGHT);
-                    plain.push(Message::from(data));
+                    if self.received(weight_of(data.len(), &Attachments::default())) {
+                        plain.push(Message::from(data));
+                    }
                 }
                 LinkFrame::Attached(attachments, data) => {
                     self.deliver_all(&mut plain);
@@ -198,6 +225,16 @@ impl Pump {
         }
         self.deliver_all(&mut plain);
         progress
+    }
+
+    /// Counts what came, and whether that was allowed. Who goes far beyond would fill this node's memory: its session ends.
+    fn received(&mut self, weight: u64) -> bool {
+        self.link.received(weight);
+        if self.link.is_overdrawn() {
+            self.frames.clear();
+            self.breach(drain::OVERDRAWN);
+        }
+        !self.link.is_overdrawn()
     }
 
     fn deliver(&mut self, message: Message) {
@@ -223,9 +260,10 @@ impl Pump {
     /// Makes a message of what was named in it: ends are links of their own, blobs come by streams of their own.
     fn gather(&mut self, attachments: Attachments, data: Vec<u8>) {
         let Some(session) = self.link.reads().and_then(|route| self.hub.session(route.session)) else { return };
+        if !self.received(weight_of(data.len(), &attachments)) {
+            return;
+        }
         let Attachments { links, blobs } = attachments;
-        let weight = data.len() as u64 + WEIGHT + blobs.iter().map(|(_, size)| size).sum::<u64>();
-        self.link.received(weight);
         let channels: Result<Vec<Channel>, ()> = links.into_iter().map(|id| self.hub.take_channel(&session, id)).collect();
         let Ok(channels) = channels else { return self.link.broken(&mut self.effects) };
         if blobs.is_empty() {
@@ -262,6 +300,10 @@ impl Pump {
         let Some(route) = self.link.may_send() else { return false };
         let mut batch = Vec::new();
         match self.bridge.poll_take(cx, BATCH, &mut batch) {
+            Poll::Pending if self.leaving.is_some() => {
+                self.link.local_ended(End::NodeLost, &mut self.effects);
+                true
+            }
             Poll::Pending => false,
             Poll::Ready(Err(ending)) => {
                 self.link.local_ended(to_end(ending), &mut self.effects);
@@ -278,16 +320,15 @@ impl Pump {
     fn encode(&mut self, route: Route, batch: Vec<Message>) -> Vec<Bytes> {
         let (mut chunks, mut small) = (Vec::new(), Vec::new());
         for message in batch {
+            let weight = message.weight();
             let (data, channels, blobs) = message.into_parts();
-            let mut weight = data.len() as u64 + WEIGHT;
             if channels.is_empty() && blobs.is_empty() {
                 codec::put_message_header(&mut small, data.len());
             } else {
-                weight += blobs.iter().map(|blob| blob.as_slice().len() as u64).sum::<u64>();
                 let attachments = self.attach(route, channels, blobs);
                 codec::put_attached_header(&mut small, &attachments, data.len());
             }
-            self.link.sent(weight);
+            self.link.sent(weight as u64);
             if data.len() < LARGE {
                 small.extend_from_slice(&data);
             } else {
@@ -315,6 +356,7 @@ impl Pump {
             _ => None,
         };
         self.out = Some((route, None));
+        let hub = self.hub.clone();
         self.writing = Some(Box::pin(async move {
             let mut stream = match stream {
                 Some(stream) => stream,
@@ -322,7 +364,7 @@ impl Pump {
             };
             stream.write_all_chunks(&mut chunks).await.ok()?;
             if last {
-                let _ = stream.finish();
+                session.finish(&hub, stream);
                 return None;
             }
             Some(stream)
@@ -356,7 +398,7 @@ impl Pump {
                 },
                 Effect::Refuse(end) => self.bridge.refuse(to_ending(end)),
                 Effect::EndIn(end) => {
-                    self.inward = None;
+                    self.drop_unread();
                     self.bridge.end(to_ending(end));
                 }
                 Effect::TellGone(route, end) => self.tell(route, Control::Gone(route.id, end)),
@@ -365,7 +407,7 @@ impl Pump {
                     self.decoder = Decoder::default();
                     if let Some(at) = self.early.iter().position(|(early, _)| *early == route) {
                         let (_, stream) = self.early.swap_remove(at);
-                        self.read(stream);
+                        self.read(route, stream);
                     }
                 }
                 Effect::Moved(route) => self.hub.link_moved(self.key, route),
@@ -373,6 +415,23 @@ impl Pump {
             }
         }
         any
+    }
+
+    /// Nobody reads any more what has not been read. What is named in it must not stay open for that.
+    fn drop_unread(&mut self) {
+        if let Some((route, inward)) = self.inward.take()
+            && let Some(session) = self.hub.session(route.session)
+        {
+            let (hub, decoder) = (self.hub.clone(), std::mem::take(&mut self.decoder));
+            self.hub.runtime().spawn(async move {
+                if let Some((stream, chunks)) = inward.await {
+                    drain::drain(&hub, &session, stream, chunks, decoder).await;
+                }
+            });
+        }
+        for (route, stream) in self.early.drain(..) {
+            self.hub.drain(route.session, stream);
+        }
     }
 
     fn tell(&self, route: Route, control: Control) {

@@ -25,6 +25,9 @@ const ROOM: usize = 256 << 10;
 pub(crate) struct Printer {
     queue: Mutex<Queue>,
     more: Notify,
+    hub: Hub,
+    session: Arc<Session>,
+    request: RequestId,
 }
 
 #[derive(Default)]
@@ -49,14 +52,17 @@ struct Half {
 /// stream ends.
 pub(crate) fn printer(hub: &Hub, session: &Arc<Session>, request: RequestId) -> (Output, Output, Arc<Printer>) {
     let queue = Mutex::new(Queue { halves: 2, ..Queue::default() });
-    let printer = Arc::new(Printer { queue, more: Notify::new() });
+    let printer = Arc::new(Printer { queue, more: Notify::new(), hub: hub.clone(), session: Arc::clone(session), request });
     let half = |error| Output::new(Half { printer: Arc::clone(&printer), error });
-    let outputs = (half(false), half(true));
-    hub.runtime().spawn(send(Arc::clone(session), request, Arc::clone(&printer)));
-    (outputs.0, outputs.1, printer)
+    (half(false), half(true), printer)
 }
 
 impl Printer {
+    /// Begins to send, for there is something. The session waits for that from now on, before it says goodbye.
+    fn start(self: &Arc<Self>) {
+        self.hub.runtime().spawn(send(Arc::clone(self), self.session.sending()));
+    }
+
     /// Whether there is, or will be, a stream.
     pub(crate) fn has_printed(&self) -> bool {
         self.queue().opened
@@ -100,12 +106,16 @@ impl Sink for Half {
         if queue.broken {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        queue.opened = true;
+        let first = !std::mem::replace(&mut queue.opened, true);
         for piece in bytes.chunks(MAX_OUTPUT as usize) {
             codec::put_output(&mut queue.bytes, self.error, piece);
         }
         drop(queue);
-        self.printer.more.notify_one();
+        // Most places print nothing, so nothing waits for that.
+        match first {
+            true => self.printer.start(),
+            false => self.printer.more.notify_one(),
+        }
         Ok(())
     }
 
@@ -120,7 +130,8 @@ impl Sink for Half {
 }
 
 /// Sends what is printed, until nobody can print any more.
-async fn send(session: Arc<Session>, request: RequestId, printer: Arc<Printer>) {
+async fn send(printer: Arc<Printer>, _sending: watch::Receiver<()>) {
+    let (hub, session, request) = (&printer.hub, &printer.session, printer.request);
     let mut stream: Option<SendStream> = None;
     loop {
         let (bytes, more) = printer.take();
@@ -151,8 +162,8 @@ async fn send(session: Arc<Session>, request: RequestId, printer: Arc<Printer>) 
             break;
         }
     }
-    if let Some(mut stream) = stream {
-        let _ = stream.finish();
+    if let Some(stream) = stream {
+        session.finish(hub, stream);
     }
 }
 

@@ -1,11 +1,16 @@
 //! One session's connection: its control stream, and the streams that come.
 //!
-//! Four tasks: one writes control frames, one reads them, one takes the streams that the peer opens, and one hands events to
-//! whoever handles them, in their order. All end with the connection.
+//! Three tasks: one reads control frames and hands what they lead to on to whoever handles it, in that order, one writes control
+//! frames, and one takes the streams that the peer opens. All end with the connection. What usually follows at once is done by the
+//! same task: to wake another costs as much as all else about a frame.
 
 use std::collections::HashMap;
+use std::future::{Future, poll_fn};
+use std::ops::ControlFlow;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -34,6 +39,10 @@ const SPARE_STREAMS: usize = 1024;
 const HEAD_TIME: Duration = Duration::from_secs(10);
 /// How many chunks are read at once.
 const CHUNKS: usize = 32;
+/// How long a clean goodbye waits for what was said before it: who says it, until that has arrived; who hears it, until that is read.
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long who has said goodbye waits for the other side to close.
+const FAREWELL: Duration = Duration::from_millis(1500);
 
 /// A session, as others use it.
 pub(crate) struct Session {
@@ -52,6 +61,13 @@ pub(crate) struct Session {
     allowed: AtomicU64,
     pub(super) blobs: Blobs,
     pub(crate) outputs: Outputs,
+    /// Whoever has something under way to the peer holds a receiver until that has arrived.
+    sending: watch::Sender<()>,
+    /// Each stream that came holds a receiver until it is read.
+    reading: watch::Sender<()>,
+    /// All streams that have come are to be accepted, and then they are.
+    accept_all: Notify,
+    accepted_all: Notify,
     /// The connection is closed, and the peer knows.
     closed: Notify,
     /// This side has said goodbye, or is about to.
@@ -85,9 +101,16 @@ pub(super) struct Work {
 pub(crate) struct Incoming {
     stream: RecvStream,
     read: Bytes,
+    /// Lets a goodbye wait for it.
+    _reading: Option<watch::Receiver<()>>,
 }
 
 impl Incoming {
+    /// A stream of which nothing has been read, and for which no goodbye waits.
+    pub(super) fn unread(stream: RecvStream) -> Self {
+        Self { stream, read: Bytes::new(), _reading: None }
+    }
+
     /// What came since, or nothing at the end. Several chunks at once where there are.
     pub(crate) async fn chunks(&mut self) -> Result<Vec<Bytes>, ReadError> {
         if !self.read.is_empty() {
@@ -119,6 +142,10 @@ impl Session {
             allowed: AtomicU64::new(0),
             blobs: Blobs::default(),
             outputs: Outputs::default(),
+            sending: watch::Sender::new(()),
+            reading: watch::Sender::new(()),
+            accept_all: Notify::new(),
+            accepted_all: Notify::new(),
             closed: Notify::new(),
             closing: AtomicBool::new(false),
         };
@@ -221,6 +248,39 @@ impl Session {
         }
     }
 
+    /// Something is under way to the peer until this is dropped: a clean goodbye waits for that.
+    pub(super) fn sending(&self) -> watch::Receiver<()> {
+        self.sending.subscribe()
+    }
+
+    /// Resolves when nothing is under way to the peer.
+    pub(super) async fn sent(&self) {
+        self.sending.closed().await;
+    }
+
+    /// Ends a stream of ours. What was written to it has arrived before a clean goodbye is said.
+    pub(super) fn finish(&self, hub: &Hub, mut stream: SendStream) {
+        let sending = self.sending();
+        if stream.finish().is_ok() {
+            hub.runtime().spawn(async move {
+                // An error is the end of the session, or a peer that does not want the rest.
+                let _ = stream.stopped().await;
+                drop(sending);
+            });
+        }
+    }
+
+    /// Waits until all streams that have come are read to their end, for the peer has said goodbye.
+    async fn read_out(&self) {
+        let all = async {
+            self.accept_all.notify_one();
+            self.accepted_all.notified().await;
+            self.reading.closed().await;
+        };
+        // One that does not end, as where its reader waits for something, goes with the session.
+        let _ = tokio::time::timeout(LAST_WORDS, all).await;
+    }
+
     /// A stream of ours, after its head.
     pub(crate) async fn open(&self, head: &Head) -> Result<SendStream, quinn::WriteError> {
         let mut stream = self.connection.open().await?;
@@ -234,8 +294,7 @@ impl Session {
 impl Work {
     pub(super) fn start(self, hub: &Hub, session: &Arc<Session>) {
         let runtime = hub.runtime().clone();
-        runtime.spawn(handle_events(hub.clone(), Arc::clone(session), self.events));
-        runtime.spawn(control(hub.clone(), Arc::clone(session), self.out));
+        runtime.spawn(attend(hub.clone(), Arc::clone(session), self));
         let (hub, session) = (hub.clone(), Arc::clone(session));
         runtime.spawn(async move {
             let why = session.connection.closed().await;
@@ -244,66 +303,97 @@ impl Work {
     }
 }
 
-async fn handle_events(hub: Hub, session: Arc<Session>, mut events: mpsc::UnboundedReceiver<Event>) {
-    while let Some(event) = events.recv().await {
-        match event {
-            Event::Up(hello) => {
-                let _ = session.peer.set(hello);
-                session.allow_streams(0);
-                hub.runtime().spawn(accept_streams(hub.clone(), Arc::clone(&session)));
-                if let Some(handler) = hub.handler() {
-                    handler.up(&session);
-                }
-                session.state.send_replace(State::Up);
-            }
-            Event::Duplicate(other) => {
-                session.state.send_replace(State::Duplicate(other));
-            }
-            Event::Answered(request, answer) => {
-                let mut answers = lock(&session.answers);
-                let more = matches!(answer, Answer::Listing { last: false, .. });
-                // Who asked may have stopped waiting.
-                if let Some(asker) = answers.get(&request) {
-                    let _ = asker.send(answer);
-                }
-                if !more {
-                    answers.remove(&request);
-                }
-            }
-            Event::Down(why) => {
-                let was_up = session.is_up();
-                lock(&session.answers).clear();
-                lock(&session.parked).clear();
-                session.blobs.clear();
-                session.outputs.clear();
-                session.state.send_if_modified(|state| match state {
-                    State::Duplicate(_) => false,
-                    _ => {
-                        *state = State::Down(why.clone());
-                        true
-                    }
-                });
-                if was_up && let Some(handler) = hub.handler() {
-                    handler.down(&session, &why);
-                }
-                break;
-            }
-            event => {
-                if let Some(handler) = hub.handler() {
-                    handler.event(&session, event);
-                }
-            }
+/// Reads control frames as they come, and hands on what has happened, until the session is over.
+async fn attend(hub: Hub, session: Arc<Session>, Work { out, mut events }: Work) {
+    let mut control = pin!(async {
+        control(&hub, &session, out).await;
+        std::future::pending::<()>().await;
+    });
+    loop {
+        let event = tokio::select! {
+            biased;
+            event = events.recv() => event,
+            () = &mut control => None,
+        };
+        // The session itself can always send, so its queue never ends.
+        let Some(event) = event else { break };
+        if handle(&hub, &session, event).is_break() {
+            break;
         }
     }
     // Who says goodbye waits until that is heard, and who hears it closes: what was said before it would be lost with the connection.
     if session.closing.load(Ordering::Relaxed) {
-        let _ = tokio::time::timeout(Duration::from_secs(2), session.closed.notified()).await;
+        let heard = async {
+            tokio::select! { () = session.closed.notified() => {}, () = control => {} }
+        };
+        let _ = tokio::time::timeout(2 * FAREWELL, heard).await;
     }
     session.connection.close(&Goodbye::Done);
 }
 
+/// Hands on one thing that has happened; the end of the session is the last.
+fn handle(hub: &Hub, session: &Arc<Session>, event: Event) -> ControlFlow<()> {
+    match event {
+        Event::Up(hello) => {
+            let _ = session.peer.set(hello);
+            session.allow_streams(0);
+            hub.runtime().spawn(accept_streams(hub.clone(), Arc::clone(session)));
+            if let Some(handler) = hub.handler() {
+                handler.up(session);
+            }
+            session.state.send_replace(State::Up);
+        }
+        Event::Duplicate(other) => {
+            session.state.send_replace(State::Duplicate(other));
+        }
+        Event::Answered(request, answer) => {
+            let mut answers = lock(&session.answers);
+            let more = matches!(answer, Answer::Listing { last: false, .. });
+            match answers.get(&request) {
+                // Who asked may have stopped waiting.
+                Some(asker) => drop(asker.send(answer)),
+                // Nobody waits for the answer itself.
+                None => {
+                    drop(answers);
+                    if let Some(handler) = hub.handler() {
+                        handler.event(session, Event::Answered(request, answer));
+                    }
+                    return ControlFlow::Continue(());
+                }
+            }
+            if !more {
+                answers.remove(&request);
+            }
+        }
+        Event::Down(why) => {
+            let was_up = session.is_up();
+            lock(&session.answers).clear();
+            lock(&session.parked).clear();
+            session.blobs.clear();
+            session.outputs.clear();
+            session.state.send_if_modified(|state| match state {
+                State::Duplicate(_) => false,
+                _ => {
+                    *state = State::Down(why.clone());
+                    true
+                }
+            });
+            if was_up && let Some(handler) = hub.handler() {
+                handler.down(session, &why);
+            }
+            return ControlFlow::Break(());
+        }
+        event => {
+            if let Some(handler) = hub.handler() {
+                handler.event(session, event);
+            }
+        }
+    }
+    ControlFlow::Continue(())
+}
+
 /// Opens or accepts the control stream, then writes and reads it.
-async fn control(hub: Hub, session: Arc<Session>, out: mpsc::UnboundedReceiver<Out>) {
+async fn control(hub: &Hub, session: &Arc<Session>, out: mpsc::UnboundedReceiver<Out>) {
     let streams = match session.dialled {
         true => session.connection.open_control().await,
         false => tokio::time::timeout(hub.timing().timeout, session.connection.accept_control()).await.unwrap_or(None),
@@ -312,8 +402,8 @@ async fn control(hub: Hub, session: Arc<Session>, out: mpsc::UnboundedReceiver<O
         return session.connection.close(&Goodbye::Protocol("no control stream".into()));
     };
     let _ = send.set_priority(FIRST);
-    hub.runtime().spawn(write_control(Arc::clone(&session), send, out));
-    read_control(&hub, &session, receive).await;
+    hub.runtime().spawn(write_control(Arc::clone(session), send, out));
+    read_control(hub, session, receive).await;
 }
 
 async fn write_control(session: Arc<Session>, mut stream: SendStream, mut out: mpsc::UnboundedReceiver<Out>) {
@@ -350,7 +440,7 @@ async fn write_control(session: Arc<Session>, mut stream: SendStream, mut out: m
         if let Some(why) = last {
             let _ = stream.finish();
             // Until the peer has read it, or does not answer.
-            let _ = tokio::time::timeout(Duration::from_secs(1), session.connection.closed()).await;
+            let _ = tokio::time::timeout(FAREWELL, session.connection.closed()).await;
             session.connection.close(&why);
             session.closed.notify_one();
             return;
@@ -359,7 +449,7 @@ async fn write_control(session: Arc<Session>, mut stream: SendStream, mut out: m
 }
 
 async fn read_control(hub: &Hub, session: &Arc<Session>, stream: RecvStream) {
-    let mut stream = Incoming { stream, read: Bytes::new() };
+    let mut stream = Incoming::unread(stream);
     let mut decoder = Decoder::default();
     loop {
         let Ok(chunks) = stream.chunks().await else { return };
@@ -372,21 +462,36 @@ async fn read_control(hub: &Hub, session: &Arc<Session>, stream: RecvStream) {
         }
         let mut frames = Vec::new();
         let decoded = decode(&mut decoder, &chunks, &mut frames);
-        hub.act(|node, now| {
-            for frame in frames {
-                match frame {
-                    ControlFrame::Hello(hello) => node.handle_hello(now, session.key, hello),
-                    ControlFrame::Control(control) => node.handle_control(now, session.key, control),
-                }
+        if let Some(last) = frames.iter().position(is_farewell) {
+            let farewell = frames.split_off(last);
+            tell(hub, session, frames);
+            if session.is_up() {
+                session.read_out().await;
             }
-            if let Err(error) = &decoded {
-                node.handle_breach(session.key, error.to_string());
-            }
-        });
-        if decoded.is_err() {
-            return;
+            tell(hub, session, farewell);
+            continue;
+        }
+        tell(hub, session, frames);
+        if let Err(error) = &decoded {
+            return hub.breach(session.key, &error.to_string());
         }
     }
+}
+
+/// Whether the peer leaves in good order: what it said before, by whichever stream, has arrived.
+fn is_farewell(frame: &ControlFrame) -> bool {
+    matches!(frame, ControlFrame::Control(Control::Goodbye(Goodbye::Done | Goodbye::Stopping)))
+}
+
+fn tell(hub: &Hub, session: &Session, frames: Vec<ControlFrame>) {
+    hub.act(|node, now| {
+        for frame in frames {
+            match frame {
+                ControlFrame::Hello(hello) => node.handle_hello(now, session.key, hello),
+                ControlFrame::Control(control) => node.handle_control(now, session.key, control),
+            }
+        }
+    });
 }
 
 /// All frames that these chunks complete.
@@ -401,28 +506,41 @@ pub(super) fn decode<F: Frame>(decoder: &mut Decoder, chunks: &[Bytes], frames: 
 }
 
 async fn accept_streams(hub: Hub, session: Arc<Session>) {
-    while let Some(stream) = session.connection.accept().await {
-        let (hub, session) = (hub.clone(), Arc::clone(&session));
-        tokio::spawn(async move {
-            match tokio::time::timeout(HEAD_TIME, head(stream)).await {
+    loop {
+        let stream = tokio::select! {
+            biased;
+            stream = session.connection.accept() => stream,
+            () = session.accept_all.notified() => {
+                session.accepted_all.notify_one();
+                continue;
+            }
+        };
+        let Some(stream) = stream else { break };
+        let (hub, session, reading) = (hub.clone(), Arc::clone(&session), session.reading.subscribe());
+        let mut taken = Box::pin(async move {
+            match tokio::time::timeout(HEAD_TIME, head(stream, reading)).await {
                 Ok(Ok(Some((head, stream)))) => route(&hub, &session, head, stream).await,
                 Ok(Err(error)) => hub.act(|node, _| node.handle_breach(session.key, error.to_string())),
                 // It was closed, or said nothing: then it is nothing.
                 Ok(Ok(None)) | Err(_) => {}
             }
         });
+        // What a stream is comes with its first packet, and for a link that is all there is to do here.
+        if poll_fn(|cx| Poll::Ready(taken.as_mut().poll(cx).is_pending())).await {
+            tokio::spawn(taken);
+        }
     }
 }
 
 /// Reads what a stream is.
-async fn head(mut stream: RecvStream) -> Result<Option<(Head, Incoming)>, DecodeError> {
+async fn head(mut stream: RecvStream, reading: watch::Receiver<()>) -> Result<Option<(Head, Incoming)>, DecodeError> {
     let mut decoder = Decoder::default();
     loop {
         let Ok(Some(chunk)) = stream.read_chunk(TOGETHER, true).await else { return Ok(None) };
         let mut bytes = &chunk.bytes[..];
         if let Some(head) = decoder.next(&mut bytes)? {
             let read = chunk.bytes.slice_ref(bytes);
-            return Ok(Some((head, Incoming { stream, read })));
+            return Ok(Some((head, Incoming { stream, read, _reading: Some(reading) })));
         }
     }
 }

@@ -42,7 +42,7 @@ fn node((chain, key): (Vec<Certificate>, PrivatePkcs8KeyDer<'static>), roots: &[
 }
 
 /// A node that this authority vouches for.
-fn member(authority: &Authority, of: &str) -> Arc<Identity> {
+pub(super) fn member(authority: &Authority, of: &str) -> Arc<Identity> {
     let now = Moment::now();
     node(authority.issue_between(of, now.before(HOUR), now.after(HOUR)), &[authority])
 }

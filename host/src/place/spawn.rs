@@ -120,13 +120,15 @@ pub(crate) struct Request {
     pub(crate) owner: Arc<Owner>,
     /// By which others find it.
     pub(crate) name: Option<String>,
+    /// The number in its id, where one was spared for it.
+    pub(crate) seq: Option<u64>,
     /// Its channel, where that was made before it: the parent's end and its own.
     pub(crate) channel: Option<(Channel, Channel)>,
 }
 
 /// Starts a place; it runs as soon as a thread is free.
 pub(crate) fn spawn(host: &Arc<Shared>, request: Request) -> Result<(Place, Channel), SpawnError> {
-    let Request { module, start: name, config, owner, name: known_as, channel } = request;
+    let Request { module, start: name, config, owner, name: known_as, seq, channel } = request;
     check_limits(host, &config)?;
     let room = host.tiers.take().map_err(|error| match error {
         NoRoom::Full => SpawnError::TooManyPlaces { max: host.max_places },
@@ -136,7 +138,7 @@ pub(crate) fn spawn(host: &Arc<Shared>, request: Request) -> Result<(Place, Chan
     let start = runnable.start(&name).ok_or_else(|| no_start(&module, &name))?;
     let pre = runnable.pre.clone();
 
-    let id = PlaceId { node: host.node, seq: host.next_seq() };
+    let id = PlaceId { node: host.node, seq: seq.unwrap_or_else(|| host.next_seq()) };
     let own = Owner::new(Account::new(config.limits.memory));
     let life = Arc::new(Life::new(id, kebab(&name), Ender::Here(Arc::clone(&own))));
     let (bounds, since) = (config.bounds, Instant::now());

@@ -8,6 +8,8 @@ use placehost_proto::frame::{Answer, Ask, Before, Exit, PeerRow, PlaceRow, Refus
 use placehost_proto::{Control, RequestId};
 use tokio::sync::mpsc;
 
+use super::proven::Proof;
+use super::shipping::Offer;
 use super::{Guest, lock, rows};
 use crate::channel::{Bounds, Channel, Inflow};
 use crate::config::PlaceConfig;
@@ -17,6 +19,9 @@ use crate::net::hub::Hub;
 use crate::net::session::Session;
 use crate::node::{NodeError, Order, Peer, PeerInfo};
 use crate::place::{self, ExitReason, LookupError, Owner, Place, PlaceInfo, SpawnError, Teller};
+
+/// The answers to one request.
+type Answers = mpsc::UnboundedReceiver<Answer>;
 
 /// A node at the other side of a session.
 pub(super) struct There {
@@ -32,15 +37,41 @@ impl There {
     }
 
     /// Asks, and returns where the answers come; nothing where the session has ended.
-    fn ask(&self, ask: Ask, expect: impl FnOnce(RequestId)) -> Option<(RequestId, mpsc::UnboundedReceiver<Answer>)> {
+    fn ask(&self, ask: Ask, expect: impl FnOnce(RequestId)) -> Option<(RequestId, Answers)> {
         let (sender, answers) = mpsc::unbounded_channel();
-        let mut asked = None;
-        self.hub.ask(self.session.key(), ask, |request| {
-            asked = Some(request);
+        let request = self.tell(ask, |request| {
             self.session.expect(request, sender);
             expect(request);
         });
-        Some((asked?, answers))
+        Some((request?, answers))
+    }
+
+    /// Asks, and goes on: the answer is for [`answered`].
+    fn tell(&self, ask: Ask, expect: impl FnOnce(RequestId)) -> Option<RequestId> {
+        let mut asked = None;
+        self.hub.ask(self.session.key(), ask, |request| {
+            asked = Some(request);
+            expect(request);
+        });
+        asked
+    }
+
+    /// Waits until a place has been started.
+    async fn started(&self, request: RequestId, mut answers: Answers, proof: &Proof) -> Result<PlaceId, SpawnError> {
+        let mut abandon = Abandon { there: self, request, armed: true };
+        let answer = answers.recv().await;
+        abandon.armed = false;
+        if let Some(Answer::Started { place, spare }) = answer {
+            self.guest.proven.works(proof);
+            self.guest.proven.spare(spare);
+            return Ok(place);
+        }
+        self.session.outputs.forget(request);
+        self.guest.standing.forget(request);
+        Err(match answer {
+            Some(Answer::Refused(refusal)) => spawn_error(refusal),
+            _ => SpawnError::NodeLost,
+        })
     }
 
     /// Asks what has one answer.
@@ -76,9 +107,9 @@ impl Peer for There {
         let size = module.size();
         let file = module.label();
         let digest = module.digest();
-        let _offer = self.guest.offers.offer(module);
+        let offer = self.guest.offers.offer(module);
         let PlaceConfig { args, limits, grants, bounds: Bounds { messages, bytes }, .. } = config;
-        let spawn = Spawn {
+        let mut spawn = Spawn {
             module: digest,
             size,
             file,
@@ -97,28 +128,27 @@ impl Peer for There {
             },
             name,
             detached,
+            seq: None,
             link,
         };
+        let proof = Proof::of(&spawn);
+        let seq = self.guest.proven.number(&proof);
+        spawn.seq = seq;
         // The place may end before its start is heard of here, so what it says is expected from the beginning.
         let expect = |request| {
             self.session.outputs.expect(request, stdout, stderr);
             self.guest.standing.expect(request, Some(inflow));
         };
-        let Some((request, mut answers)) = self.ask(Ask::Spawn(Box::new(spawn)), expect) else {
-            return Err(SpawnError::NodeLost);
-        };
-        let mut abandon = Abandon { there: self, request, armed: true };
-        let answer = answers.recv().await;
-        abandon.armed = false;
-        let id = match answer {
-            Some(Answer::Started(id)) => id,
-            answer => {
-                self.session.outputs.forget(request);
-                self.guest.standing.forget(request);
-                return Err(match answer {
-                    Some(Answer::Refused(refusal)) => spawn_error(refusal),
-                    _ => SpawnError::NodeLost,
-                });
+        let ask = Ask::Spawn(Box::new(spawn));
+        let (request, id) = match seq {
+            Some(seq) => {
+                let asked = self.tell(ask, expect).ok_or(SpawnError::NodeLost)?;
+                self.guest.standing.offers(asked, offer);
+                (asked, PlaceId { node: self.id(), seq })
+            }
+            None => {
+                let (request, answers) = self.ask(ask, expect).ok_or(SpawnError::NodeLost)?;
+                (request, self.started(request, answers, &proof).await?)
             }
         };
         let (hub, key) = (self.hub.clone(), self.session.key());
@@ -150,7 +180,7 @@ impl Peer for There {
         let expect = |request| self.guest.standing.expect(request, None);
         let Some((request, mut answers)) = self.ask(Ask::Watch(place), expect) else { return Err(LookupError::NodeLost) };
         match answers.recv().await {
-            Some(Answer::Started(id)) => {
+            Some(Answer::Started { place: id, .. }) => {
                 let (watched, teller) = Place::elsewhere(id, "", Box::new(|| {}));
                 self.guest.standing.tell_by(request, teller);
                 Ok(watched)
@@ -242,6 +272,25 @@ fn forget_when_ended(host: &Arc<Shared>, place: &Place, owner: Arc<Owner>) {
     });
 }
 
+/// The answer to a spawn that was not waited for. Where it is a refusal, that is how the place ended.
+pub(super) fn answered(session: &Arc<Session>, guest: &Guest, request: RequestId, answer: Answer) {
+    guest.standing.is_answered(request);
+    match answer {
+        Answer::Started { spare, .. } => guest.proven.spare(spare),
+        answer => {
+            session.outputs.forget(request);
+            guest.standing.ended(
+                request,
+                match answer {
+                    Answer::Refused(Refusal::Stopping) => ExitReason::NodeLost,
+                    Answer::Refused(refusal) => ExitReason::Failed(format!("it could not be started: {}", text(refusal)).into()),
+                    _ => ExitReason::NodeLost,
+                },
+            );
+        }
+    }
+}
+
 /// What a request of ours started or watches has ended: told once its output has appeared.
 pub(super) fn exited(hub: &Hub, session: &Arc<Session>, guest: &Arc<Guest>, request: RequestId, reason: Exit, before: Before) {
     let (session, guest) = (Arc::clone(session), Arc::clone(guest));
@@ -270,6 +319,8 @@ struct Stands {
     known: Option<ExitReason>,
     /// What the place puts on its channel, on its way to who started it.
     inflow: Option<Inflow>,
+    /// Its module, which may be wanted until it is known to have started.
+    offer: Option<Offer>,
 }
 
 enum Tell {
@@ -282,7 +333,19 @@ enum Tell {
 
 impl Standing {
     fn expect(&self, request: RequestId, inflow: Option<Inflow>) {
-        lock(&self.0).insert(request, Stands { tell: Tell::Expected, known: None, inflow });
+        lock(&self.0).insert(request, Stands { tell: Tell::Expected, known: None, inflow, offer: None });
+    }
+
+    /// Its module may be wanted until it [is answered](Self::is_answered).
+    fn offers(&self, request: RequestId, offer: Offer) {
+        if let Some(stands) = lock(&self.0).get_mut(&request) {
+            stands.offer = Some(offer);
+        }
+    }
+
+    fn is_answered(&self, request: RequestId) {
+        let offer = lock(&self.0).get_mut(&request).and_then(|stands| stands.offer.take());
+        drop(offer);
     }
 
     fn known(&self, request: RequestId, reason: ExitReason) {

@@ -1,5 +1,6 @@
 //! What other nodes ask of this one.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use placehost_proto::RequestId;
@@ -47,11 +48,14 @@ pub(super) fn ask(router: &Router, hub: &Hub, session: &Arc<Session>, guest: &Ar
                 messages: usize::try_from(messages).unwrap_or(usize::MAX),
                 bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
             };
+            if spawn.seq.is_some_and(|seq| !guest.spared.take(seq)) {
+                return hub.breach(session.key(), "a place with a number that was not spared");
+            }
             let pair = Channel::pair_on(bounds(spawn.bounds), session.account());
             let (ours, theirs) = pair.unwrap_or_else(|_| Channel::pair(Bounds::default()));
             if hub.take_end(session, spawn.link, ours.clone()).is_ok() {
                 lock(&guest.places).insert(request, None);
-                hub.runtime().spawn(asked.spawn(spawn, (ours, theirs)));
+                asked.spawn(spawn, (ours, theirs));
             }
         }
         Ask::Lookup { name, link } => asked.lookup(&name, link),
@@ -87,61 +91,86 @@ impl Asked {
         self.answer(Answer::Refused(refusal));
     }
 
-    async fn spawn(self, spawn: Box<Spawn>, channel: (Channel, Channel)) {
-        let (stdout, stderr, printer) = output::printer(&self.hub, &self.session, self.request);
-        // What the bridge reads is what the place puts.
-        let inflow = channel.0.inflow();
-        let detached = spawn.detached;
-        let started = async {
-            let module = self.admit(&spawn).await?;
-            let (stdout, stderr) = match detached {
-                true => (self.host.stdout.clone(), self.host.stderr.clone()),
-                false => (stdout, stderr),
-            };
-            let config = self.router.config.policy.config(&spawn, stdout, stderr)?;
-            let owner = Arc::clone(if detached { &self.host.detached } else { &self.guest.owner });
-            let Spawn { start, name, .. } = *spawn;
-            let request = Request { module, start, config, owner, name, channel: Some(channel) };
-            // The end for the peer is already with its link.
-            let (place, _) = place::spawn(&self.host, request).map_err(refusal)?;
-            Ok(place)
-        };
-        let started = started.await;
-        let wanted = match (lock(&self.guest.places).get_mut(&self.request), &started) {
-            (Some(entry), Ok(place)) => entry.replace(place.clone()).is_none(),
-            (None, _) | (_, Err(_)) => false,
-        };
-        let place = match started {
-            Ok(place) => place,
-            Err(refusal) => {
-                lock(&self.guest.places).remove(&self.request);
-                return self.refuse(refusal);
+    /// Starts a place: at once where its module is known, else when that has come.
+    fn spawn(self, spawn: Box<Spawn>, channel: (Channel, Channel)) {
+        let runtime = self.hub.runtime().clone();
+        match self.admit(&spawn) {
+            Err(refusal) => self.not_started(refusal),
+            Ok(Some(module)) => {
+                if let Some(running) = self.start(module, spawn, channel) {
+                    runtime.spawn(running);
+                }
             }
-        };
-        if !wanted {
-            place.kill_soon();
+            Ok(None) => drop(runtime.spawn(async move {
+                match self.router.shipments.get(&self.host, &self.hub, &self.session, &spawn).await {
+                    Err(refusal) => self.not_started(refusal),
+                    Ok(module) => {
+                        if let Some(running) = self.start(module, spawn, channel) {
+                            running.await;
+                        }
+                    }
+                }
+            })),
         }
-        self.hub.answer(self.session.key(), self.request, Answer::Started(place.id()), true);
-        let reason = tokio::select! {
-            reason = place.wait() => reason,
-            // It is the host's, and goes on; or it ends with what the session owned.
-            _ = self.session.lost() => return,
-        };
-        lock(&self.guest.places).remove(&self.request);
-        let before = Before { output: printer.has_printed(), channel: inflow.has_ended() };
-        drop(printer);
-        self.hub.exited(self.session.key(), self.request, exit_of(reason), before);
     }
 
-    /// The module, which may have to come first; or why the place is not started.
-    async fn admit(&self, spawn: &Spawn) -> Result<Module, Refusal> {
+    /// The module, where it is known; or why the place is not started.
+    fn admit(&self, spawn: &Spawn) -> Result<Option<Module>, Refusal> {
         if !self.router.config.policy.allowed.spawn {
             return Err(denied("start places on it"));
         }
         if *self.router.stopping.borrow() {
             return Err(Refusal::Stopping);
         }
-        self.router.shipments.get(&self.host, &self.hub, &self.session, spawn).await
+        Ok(self.host.modules.known(spawn.module))
+    }
+
+    fn not_started(&self, refusal: Refusal) {
+        lock(&self.guest.places).remove(&self.request);
+        self.refuse(refusal);
+    }
+
+    /// Starts the place and says so; what it returns waits for its end, and tells that.
+    fn start(self, module: Module, spawn: Box<Spawn>, channel: (Channel, Channel)) -> Option<impl Future<Output = ()> + use<>> {
+        let (stdout, stderr, printer) = output::printer(&self.hub, &self.session, self.request);
+        // What the bridge reads is what the place puts.
+        let inflow = channel.0.inflow();
+        let detached = spawn.detached;
+        let (stdout, stderr) = match detached {
+            true => (self.host.stdout.clone(), self.host.stderr.clone()),
+            false => (stdout, stderr),
+        };
+        let started = self.router.config.policy.config(&spawn, stdout, stderr).and_then(|config| {
+            let owner = Arc::clone(if detached { &self.host.detached } else { &self.guest.owner });
+            let Spawn { start, name, seq, .. } = *spawn;
+            let request = Request { module, start, config, owner, name, seq, channel: Some(channel) };
+            // The end for the peer is already with its link.
+            place::spawn(&self.host, request).map_err(refusal)
+        });
+        let place = match started {
+            Ok((place, _)) => place,
+            Err(refusal) => {
+                self.not_started(refusal);
+                return None;
+            }
+        };
+        let wanted = lock(&self.guest.places).get_mut(&self.request).is_some_and(|entry| entry.replace(place.clone()).is_none());
+        if !wanted {
+            place.kill_soon();
+        }
+        let started = Answer::Started { place: place.id(), spare: self.guest.spared.one(&self.host) };
+        self.hub.answer(self.session.key(), self.request, started, true);
+        Some(async move {
+            let reason = tokio::select! {
+                reason = place.wait() => reason,
+                // It is the host's, and goes on; or it ends with what the session owned.
+                _ = self.session.lost() => return,
+            };
+            lock(&self.guest.places).remove(&self.request);
+            let before = Before { output: printer.has_printed(), channel: inflow.has_ended() };
+            drop(printer);
+            self.hub.exited(self.session.key(), self.request, exit_of(reason), before);
+        })
     }
 
     fn lookup(self, name: &str, link: placehost_proto::LinkId) {
@@ -166,7 +195,7 @@ impl Asked {
         let Some(place) = self.host.registry.find(id) else {
             return self.refuse(Refusal::NotFound(LookupError::NoPlace { id }.to_string()));
         };
-        self.hub.answer(self.session.key(), self.request, Answer::Started(id), true);
+        self.hub.answer(self.session.key(), self.request, Answer::Started { place: id, spare: None }, true);
         let runtime = self.hub.runtime().clone();
         runtime.spawn(async move {
             tokio::select! {

@@ -167,24 +167,24 @@ fn write(folder: &Path, digest: Digest, bytes: &[u8]) -> io::Result<PathBuf> {
 }
 
 /// The modules of the spawns that wait for an answer, which the peer may want.
-#[derive(Default)]
-pub(super) struct Offers(Mutex<HashMap<Digest, (Module, usize)>>);
+#[derive(Clone, Default)]
+pub(super) struct Offers(Arc<Mutex<HashMap<Digest, (Module, usize)>>>);
 
 /// An offer, until dropped.
-pub(super) struct Offer<'a> {
-    offers: &'a Offers,
+pub(super) struct Offer {
+    offers: Offers,
     digest: Digest,
 }
 
 impl Offers {
-    pub(super) fn offer(&self, module: Module) -> Offer<'_> {
+    pub(super) fn offer(&self, module: Module) -> Offer {
         let digest = module.digest();
         lock(&self.0).entry(digest).or_insert((module, 0)).1 += 1;
-        Offer { offers: self, digest }
+        Offer { offers: self.clone(), digest }
     }
 }
 
-impl Drop for Offer<'_> {
+impl Drop for Offer {
     fn drop(&mut self) {
         let mut offers = lock(&self.offers.0);
         if let Some((_, count)) = offers.get_mut(&self.digest) {

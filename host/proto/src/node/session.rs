@@ -159,7 +159,7 @@ impl Session {
         let Some(fits) = self.waiting.get(&request) else { return Err("an answer to nothing that was asked") };
         match (answer, fits) {
             (Answer::Listing { last: false, .. }, Fits::Listing) => return Ok(()),
-            (Answer::Started(_), Fits::Started) => drop(self.standing.insert(request)),
+            (Answer::Started { .. }, Fits::Started) => drop(self.standing.insert(request)),
             (Answer::Listing { .. }, Fits::Listing) | (Answer::Done, Fits::Done) | (Answer::Refused(_), _) => {}
             _ => return Err("an answer to something else"),
         }

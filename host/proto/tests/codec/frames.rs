@@ -60,11 +60,13 @@ fn spawn() -> impl Strategy<Value = Spawn> {
         .prop_map(|(explicit, dirs, env, network, nodes)| SpawnGrants { explicit, dirs, env, network, nodes });
     let module = (digest(), number(), text(), text(), vec(text(), 0..3));
     let limits = (number(), option::of(number()), option::of(number()), (number(), number()));
-    (module, limits, grants, option::of(text()), any::<bool>(), link()).prop_map(|(module, limits, grants, name, detached, link)| {
-        let (module, size, file, start, args) = module;
-        let (memory, deadline, fuel, bounds) = limits;
-        Spawn { module, size, file, start, args, memory, deadline, fuel, bounds, grants, name, detached, link }
-    })
+    (module, limits, grants, option::of(text()), any::<bool>(), option::of(number()), link()).prop_map(
+        |(module, limits, grants, name, detached, seq, link)| {
+            let (module, size, file, start, args) = module;
+            let (memory, deadline, fuel, bounds) = limits;
+            Spawn { module, size, file, start, args, memory, deadline, fuel, bounds, grants, name, detached, seq, link }
+        },
+    )
 }
 
 fn ask() -> impl Strategy<Value = Ask> {
@@ -104,7 +106,7 @@ fn peer_row() -> impl Strategy<Value = PeerRow> {
 
 fn answer() -> impl Strategy<Value = Answer> {
     prop_oneof![
-        place().prop_map(Answer::Started),
+        (place(), option::of(number())).prop_map(|(place, spare)| Answer::Started { place, spare }),
         Just(Answer::Done),
         (vec(place_row(), 0..3), vec(peer_row(), 0..3), any::<bool>()).prop_map(|(places, peers, last)| Answer::Listing {
             places,

@@ -260,7 +260,7 @@ impl Host {
                 world.ledger.progress += 1;
                 let asked = self.waiting.remove(&(key, request)).expect("it was asked");
                 match (asked, answer) {
-                    (Asked::Spawn | Asked::Watch, Answer::Started(_)) => drop(self.standing.insert((key, request))),
+                    (Asked::Spawn | Asked::Watch, Answer::Started { .. }) => drop(self.standing.insert((key, request))),
                     (Asked::Lookup, Answer::Done) | (_, Answer::Refused(_)) => {}
                     (asked, answer) => panic!("{asked:?} was answered with {answer:?}"),
                 }
@@ -320,12 +320,12 @@ impl Host {
                 let id = PlaceId { node: self.node.config().id, seq: self.next_place };
                 world.ledger.places.push(id);
                 self.places.push(Place { id, told: vec![(session, request)], starter: session });
-                (Answer::Started(id), true)
+                (Answer::Started { place: id, spare: None }, true)
             }
             Ask::Watch(id) => match self.places.iter_mut().find(|place| place.id == id) {
                 Some(place) => {
                     place.told.push((session, request));
-                    (Answer::Started(id), true)
+                    (Answer::Started { place: id, spare: None }, true)
                 }
                 None => (refused, false),
             },

@@ -195,6 +195,7 @@ impl Host {
                         grants: SpawnGrants::default(),
                         name: None,
                         detached: false,
+                        seq: None,
                         link: link.id,
                     };
                     self.ask_for(session, Ask::Spawn(Box::new(spawn)), Asked::Spawn);

@@ -1,0 +1,64 @@
+//! Streams of messages that nobody reads, as where their link has ended.
+//!
+//! A message that is dropped closes the ends in it, and so has one that is not even delivered: whoever holds the other ends would
+//! wait for as long as the session lasts. So these streams are read to their end all the same, and what is named in them is taken
+//! and dropped.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use placehost_proto::codec::{Attachments, Decoder, LinkFrame};
+use placehost_proto::frame::WINDOW;
+use placehost_proto::link::WEIGHT;
+
+use super::hub::Hub;
+use super::session::{self, Incoming, Session};
+
+/// What the session of a peer ends for that sends more on a link than it was allowed.
+pub(super) const OVERDRAWN: &str = "more on a channel than it was allowed to send";
+
+/// What a message counts for between nodes: its bytes, those of its blobs, and something for itself.
+pub(super) fn weight_of(length: usize, attachments: &Attachments) -> u64 {
+    let blobs = attachments.blobs.iter().map(|(_, size)| *size);
+    blobs.fold(length as u64 + WEIGHT, u64::saturating_add)
+}
+
+/// Reads a stream of messages to its end, of which `chunks` have been read, and what came before them by `decoder`.
+pub(super) async fn drain(hub: &Hub, session: &Arc<Session>, mut stream: Incoming, mut chunks: Vec<Bytes>, mut decoder: Decoder) {
+    let mut weight = 0u64;
+    while !chunks.is_empty() {
+        let mut frames = Vec::new();
+        let decoded = session::decode(&mut decoder, &chunks, &mut frames);
+        for frame in frames {
+            let (attachments, data) = match frame {
+                LinkFrame::Message(data) => (Attachments::default(), data),
+                LinkFrame::Attached(attachments, data) => (attachments, data),
+                LinkFrame::End(_) => return,
+            };
+            // Nothing is granted here, so this is as for a link that nobody reads.
+            if weight >= 2 * WINDOW {
+                return hub.breach(session.key(), OVERDRAWN);
+            }
+            weight = weight.saturating_add(weight_of(data.len(), &attachments));
+            if drop_attached(hub, session, attachments).await.is_err() {
+                return;
+            }
+        }
+        if let Err(error) = decoded {
+            return hub.breach(session.key(), &error.to_string());
+        }
+        // A stream that breaks off does so with its session, or because whoever sent on it has ended it.
+        chunks = stream.chunks().await.unwrap_or_default();
+    }
+}
+
+/// Takes the ends and blobs of a message, and drops them.
+async fn drop_attached(hub: &Hub, session: &Arc<Session>, attachments: Attachments) -> Result<(), ()> {
+    for id in attachments.links {
+        drop(hub.take_channel(session, id)?);
+    }
+    for (number, _) in attachments.blobs {
+        drop(session.blobs.take(number).await);
+    }
+    Ok(())
+}
