@@ -2,7 +2,7 @@
 //! and what happens to nodes meanwhile.
 
 use crate::far::Talk;
-use crate::harness::guest;
+use crate::harness::{Run, guest, run};
 use crate::lab::{Lab, Node};
 
 claims! { "rpc":
@@ -31,4 +31,60 @@ claims! { "rpc":
     a_server_begins_as_it_says,
     a_client_finds_the_successor_where_it_asked_for_that,
     a_keeper_has_the_state_of_every_answer,
+}
+
+/// A test for each claim, with two nodes; each has nothing left of it afterwards.
+macro_rules! far_claims {
+    ($($claim:ident,)+) => {$(
+        #[test]
+        fn $claim() {
+            let lab = Lab::new();
+            let nodes = [(); 2].map(|()| lab.node(&["--allow-nodes"]));
+            far(&lab, stringify!($claim), &[], &nodes).prints("");
+            nodes.iter().for_each(|node| lab.has_places(node, 0));
+        }
+    )+};
+}
+
+far_claims! {
+    a_server_on_one_node_has_clients_on_many,
+    errors_come_from_afar_as_they_are,
+    a_keeper_here_keeps_the_state_of_a_server_there,
+}
+
+/// `placehost run rpc_far CLAIM OPTIONS -- ADDRESSES`, by a machine of the cluster.
+fn far(lab: &Lab, start: &str, options: &[&str], nodes: &[Node]) -> Run {
+    let module = guest("rpc_far");
+    let addresses: Vec<_> = nodes.iter().map(|node| &*node.address).collect();
+    let module = module.to_str().expect("its path is text");
+    lab.placehost(&[&["run", module, start, "--allow-nodes"], options, &["--"], &addresses].concat())
+}
+
+#[test]
+fn a_node_that_is_killed_in_mid_call_ends_every_call() {
+    let lab = Lab::new();
+    let nodes = [lab.node(&[])];
+    let mut talk = Talk::start(far(&lab, "calls-until-the-node-is-gone", &["--timeout", "1s"], &nodes));
+    assert_eq!(talk.get(), r#""calling""#);
+    nodes[0].signal("-KILL");
+    assert_eq!(talk.get(), r#""Err(Lost(NodeLost)) Err(Lost(NodeLost)) Err(Lost(NodeLost))""#);
+    talk.ends_well();
+}
+
+#[test]
+fn a_client_that_vanishes_with_its_node_is_not_waited_for() {
+    let lab = Lab::new();
+    let nodes = [lab.node(&[])];
+    let mut talk = Talk::start(far(&lab, "has-a-client-there-that-vanishes", &["--timeout", "1s"], &nodes));
+    assert_eq!(talk.get(), r#""waiting""#);
+    nodes[0].signal("-KILL");
+    assert_eq!(talk.get(), r#""released""#);
+    talk.ends_well();
+}
+
+/// What a server speaks is what `PROTOCOL.md` says: here are the bytes of a person at a terminal.
+#[test]
+fn a_server_answers_what_is_typed() {
+    let sent = ["--send", r#"["note", [7]]"#, "--send", r#"[1, "all", []]"#, "--send", r#"[2, "count", []]"#];
+    run("rpc", "log", &sent).prints("[1,0,[7]]\n[2,0,1]\n");
 }

@@ -339,6 +339,38 @@ fn rpc(_: Channel) -> places::Result {
     Ok(())
 }
 
+/// Keeps the server alive, and kills it when it is told to.
+#[places::start]
+fn rpc_guardian(ch: Channel<(), ()>) -> places::Result {
+    loop {
+        let server = counter::named("counter").spawn()?;
+        if ch.get().is_err() {
+            return Ok(());
+        }
+        server.kill();
+    }
+}
+
+/// From the death of a server to the first answer of its successor.
+#[places::start]
+fn rpc_restart(_: Channel) -> places::Result {
+    let n = number(0)?;
+    let guardian = rpc_guardian::spawn()?;
+    let c = CounterClient::reconnecting(&Node::this(), "counter")?;
+    let mut times = Vec::with_capacity(n);
+    for _ in 0..n {
+        c.add(1)?;
+        let start = Instant::now();
+        guardian.put(())?;
+        // Its predecessor counts on, and what it is asked when it dies is lost.
+        while c.add(1) != Ok(1) {}
+        times.push(start.elapsed().as_secs_f64() * 1e6);
+    }
+    times.sort_by(f64::total_cmp);
+    report("rpc.successor.p50", times[n / 2], "us");
+    Ok(())
+}
+
 fn far_node() -> Result<Node, Box<dyn std::error::Error>> {
     Ok(Node::connect(&std::env::args().nth(1).ok_or("the address of a node is missing")?)?)
 }

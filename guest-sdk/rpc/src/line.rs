@@ -73,6 +73,9 @@ impl Line {
         // Nothing else is under way, so that the next message is the answer: one call to the host for both.
         let call = self.number();
         let packet = self.channel.put_get(Value((call, method, arguments))).map_err(|error| self.lose_or_refuse(error))?;
+        if frame::answers(&packet) == Some(call) {
+            return result(packet);
+        }
         self.open = 1;
         self.wanted.insert(call);
         self.accept(packet);
@@ -98,13 +101,9 @@ impl Line {
     /// Waits for the answer to a call.
     pub(crate) fn end<T: DeserializeOwned>(&mut self, call: u64, deadline: Deadline) -> Result<T, CallError> {
         loop {
-            if let Some(mut packet) = self.answers.remove(&call) {
+            if let Some(packet) = self.answers.remove(&call) {
                 self.wanted.remove(&call);
-                return match packet.read() {
-                    Ok(Answer(Ok(value))) => Ok(value),
-                    Ok(Answer(Err(failure))) => Err(failure.into()),
-                    Err(error) => Err(CallError::Answer(error.to_string())),
-                };
+                return result(packet);
             }
             if let Some(error) = &self.lost {
                 return Err(CallError::Lost(error.clone()));
@@ -233,6 +232,15 @@ impl Line {
             }
             error => CallError::Request(error),
         }
+    }
+}
+
+/// What an answer says.
+fn result<T: DeserializeOwned>(mut packet: Packet) -> Result<T, CallError> {
+    match packet.read() {
+        Ok(Answer(Ok(value))) => Ok(value),
+        Ok(Answer(Err(failure))) => Err(failure.into()),
+        Err(error) => Err(CallError::Answer(error.to_string())),
     }
 }
 
