@@ -2,7 +2,6 @@
 //! `tests/rpc.rs` runs them, and kills nodes meanwhile.
 
 #[path = "rpc/servers.rs"]
-#[expect(dead_code, reason = "the servers of `rpc.rs`, of which these claims need some")]
 mod servers;
 
 use std::time::Duration;

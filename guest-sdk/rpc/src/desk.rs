@@ -55,8 +55,14 @@ impl Desk {
         self.clients.is_empty()
     }
 
-    /// Another client.
-    pub(crate) fn add(&mut self, channel: Channel<Packet, Packet>) -> Result<(), Error> {
+    /// Another client; one too many loses its channel.
+    pub(crate) fn admit(&mut self, channel: Channel<Packet, Packet>) {
+        if let Err(error) = self.add(channel) {
+            places::log(Level::Warn, &format!("another client cannot be served: {error}"));
+        }
+    }
+
+    fn add(&mut self, channel: Channel<Packet, Packet>) -> Result<(), Error> {
         let client = self.next;
         self.next += 1;
         self.selector.add(client, channel)?;

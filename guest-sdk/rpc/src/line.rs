@@ -33,6 +33,8 @@ pub(crate) struct Line {
     wanted: HashSet<u64>,
     /// Answers to those.
     answers: HashMap<u64, Packet>,
+    /// Whether there were casts since the last answer: the server may have answered some, and then waits for room as for calls.
+    said: bool,
     /// A cast that the server could not handle, until the next call tells of it.
     cast: Option<Failure>,
     /// Why nothing more will come.
@@ -42,18 +44,12 @@ pub(crate) struct Line {
 impl Line {
     pub(crate) fn new(channel: Channel<Packet, Packet>, interface: Interface) -> Self {
         let (wanted, answers) = Default::default();
-        Self { channel, interface, greeted: false, last: NO_CALL, open: 0, wanted, answers, cast: None, lost: None }
+        Self { channel, interface, greeted: false, last: NO_CALL, open: 0, wanted, answers, said: false, cast: None, lost: None }
     }
 
-    /// Whether the server is known to be gone. Looks, where it is not.
+    /// Whether the server is gone, as far as can be seen.
     pub(crate) fn is_lost(&mut self) -> bool {
-        if self.lost.is_none() {
-            match self.channel.try_get() {
-                Ok(packet) => self.accept(packet),
-                Err(Error::WouldBlock) => {}
-                Err(error) => self.lose(error),
-            }
-        }
+        self.look(|_| false);
         self.lost.is_some()
     }
 
@@ -64,10 +60,13 @@ impl Line {
         arguments: impl Serialize,
         time: Option<Duration>,
     ) -> Result<T, CallError> {
-        if time.is_some() || self.open > 0 || !self.greeted {
+        if time.is_some() || self.open > 0 || self.said || !self.greeted {
             let deadline = Deadline::after(time);
             let call = self.begin(method, arguments, deadline)?;
-            return self.end(call, deadline);
+            let result = self.end(call, deadline)?;
+            // What failed of the casts before it has been told before its answer.
+            self.said &= self.open > 0;
+            return Ok(result);
         }
         self.ready()?;
         // Nothing else is under way, so that the next message is the answer: one call to the host for both.
@@ -95,6 +94,7 @@ impl Line {
     /// Casts.
     pub(crate) fn cast(&mut self, method: &str, arguments: impl Serialize, time: Option<Duration>) -> Result<(), CallError> {
         self.ready()?;
+        self.said = true;
         self.put(|| (method, &arguments), Deadline::after(time))
     }
 
@@ -117,14 +117,19 @@ impl Line {
 
     /// Whether the answer to a call is there, or never will be.
     pub(crate) fn has_ended(&mut self, call: u64) -> bool {
-        while !self.answers.contains_key(&call) && self.lost.is_none() {
+        self.look(|line| line.answers.contains_key(&call));
+        self.lost.is_some() || self.answers.contains_key(&call)
+    }
+
+    /// Takes what has come, until that suffices.
+    fn look(&mut self, suffices: impl Fn(&Self) -> bool) {
+        while self.lost.is_none() && !suffices(self) {
             match self.channel.try_get() {
                 Ok(packet) => self.accept(packet),
-                Err(Error::WouldBlock) => return false,
+                Err(Error::WouldBlock) => return,
                 Err(error) => self.lose(error),
             }
         }
-        true
     }
 
     /// Nobody will ask for the answer to a call.

@@ -72,7 +72,7 @@ pub fn serve_kept<S: Server + keeper::Kept>(channel: Channel) -> places::Result 
             match (client, happened) {
                 (OWN, Happened::Message(mut packet)) if found.is_none() => match Opening::read(&mut packet) {
                     Ok(Opening::Keeper(keeper)) => found = Some(keeper),
-                    Ok(Opening::Client(channel)) => desk.borrow_mut().add(channel)?,
+                    Ok(Opening::Client(channel)) => desk.borrow_mut().admit(channel),
                     _ => early.push((client, Happened::Message(packet))),
                 },
                 (OWN, Happened::Closed | Happened::NodeLost) if found.is_none() => return Ok(()),
@@ -114,7 +114,7 @@ impl<S: Server, F: Fn(&S) -> places::Result> Loop<S, F> {
             let mut changed = false;
             for (client, happened) in batch {
                 match happened {
-                    Happened::Message(packet) => changed |= self.message(client, packet, &cancelled)?,
+                    Happened::Message(packet) => changed |= self.message(client, packet, &cancelled),
                     Happened::Refused(error) if client == OWN => return Err(error.into()),
                     _ => self.desk.borrow_mut().leave(client),
                 }
@@ -133,36 +133,36 @@ impl<S: Server, F: Fn(&S) -> places::Result> Loop<S, F> {
     }
 
     /// Whether the state may have changed.
-    fn message(&mut self, client: u32, mut packet: Packet, cancelled: &HashSet<(u32, u64)>) -> Result<bool, places::Error> {
+    fn message(&mut self, client: u32, mut packet: Packet, cancelled: &HashSet<(u32, u64)>) -> bool {
         if frame::is_opening(&packet) {
-            self.opening(client, &mut packet)?;
-            return Ok(false);
+            self.opening(client, &mut packet);
+            return false;
         }
         let refusal = self.desk.borrow().refusal(client);
         if let Some(refusal) = refusal {
             if let Some((number, _)) = frame::head(&mut packet) {
                 self.desk.borrow_mut().fail(client, number, &refusal);
             }
-            return Ok(false);
+            return false;
         }
         let (number, method, request) = match packet.read::<For<S>>() {
             Ok(For(Frame::Request(number, method, request))) => (number, method, request),
             Ok(For(Frame::Cancel(number))) => {
                 self.desk.borrow_mut().cancel(client, number);
-                return Ok(false);
+                return false;
             }
             Ok(For(Frame::Unknown(number, method))) => {
                 self.desk.borrow_mut().fail(client, number, &no_method::<S>(method));
-                return Ok(false);
+                return false;
             }
             Err(error) => {
                 self.unreadable(client, &mut packet, &error);
-                return Ok(false);
+                return false;
             }
         };
         if cancelled.contains(&(client, number)) {
             self.desk.borrow_mut().fail(client, number, &Failure::Cancelled);
-            return Ok(false);
+            return false;
         }
         // Answers of quick handlers go together; those before one that may take its time do not wait for it.
         if !self.quick[method] {
@@ -175,12 +175,12 @@ impl<S: Server, F: Fn(&S) -> places::Result> Loop<S, F> {
             let now = Instant::now();
             self.quick[method] = now - std::mem::replace(clock, now) < QUICK;
         }
-        Ok(changed)
+        changed
     }
 
-    fn opening(&self, client: u32, packet: &mut Packet) -> Result<(), places::Error> {
+    fn opening(&self, client: u32, packet: &mut Packet) {
         match Opening::read(packet) {
-            Ok(Opening::Client(channel)) => self.desk.borrow_mut().add(channel)?,
+            Ok(Opening::Client(channel)) => self.desk.borrow_mut().admit(channel),
             Ok(Opening::Hello { interface, version }) if interface != S::INTERFACE || version != S::VERSION => {
                 self.desk.borrow_mut().refuse(client, wrong_interface::<S>(interface, version));
             }
@@ -188,7 +188,6 @@ impl<S: Server, F: Fn(&S) -> places::Result> Loop<S, F> {
             Ok(Opening::Keeper(_)) => places::log(Level::Warn, "this server keeps no state: its keeper is let go"),
             Err(error) => self.desk.borrow_mut().expel(client, &error),
         }
-        Ok(())
     }
 
     /// What is no frame ends its client's connection; what only has the wrong arguments is answered.
