@@ -58,7 +58,7 @@ impl Desk {
     /// Another client; one too many loses its channel.
     pub(crate) fn admit(&mut self, channel: Channel<Packet, Packet>) {
         if let Err(error) = self.add(channel) {
-            places::log(Level::Warn, &format!("another client cannot be served: {error}"));
+            places::log(Level::Warn, format!("another client cannot be served: {error}"));
         }
     }
 
@@ -78,7 +78,7 @@ impl Desk {
 
     /// A client did not keep to the protocol. The server's own channel stays, for others come by it.
     pub(crate) fn expel(&mut self, client: u32, why: &Error) {
-        places::log(Level::Warn, &format!("a client sent what is no request: {why}"));
+        places::log(Level::Warn, format!("a client sent what is no request: {why}"));
         if client != OWN {
             self.leave(client);
         }

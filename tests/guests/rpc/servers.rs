@@ -96,8 +96,11 @@ impl Echo {
     }
 }
 
+/// From where numbers come, and where their doubles go.
+type Ends = (Channel<u32, u32>, Channel<u32, u32>);
+
 #[places::start]
-fn doubles(ch: Channel<(Channel<u32, u32>, Channel<u32, u32>), ()>) -> places::Result {
+fn doubles(ch: Channel<Ends, ()>) -> places::Result {
     let (from, to) = ch.get()?;
     for n in from.iter() {
         to.put(2 * n?)?;

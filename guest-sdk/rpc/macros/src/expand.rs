@@ -141,6 +141,7 @@ fn client(interface: &Interface, visibility: &Visibility, version: u32) -> Token
         #visibility struct #client(::places_rpc::__macro::Client);
 
         #[allow(dead_code, private_interfaces, reason = "not every client calls everything, and its types are the server's")]
+        #[allow(clippy::too_many_arguments, clippy::type_complexity, reason = "the server's methods have been linted")]
         impl #client {
             const INTERFACE: ::places_rpc::__macro::Interface = ::places_rpc::__macro::Interface { name: #text, version: #version };
 
