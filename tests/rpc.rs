@@ -88,3 +88,10 @@ fn a_server_answers_what_is_typed() {
     let sent = ["--send", r#"["note", [7]]"#, "--send", r#"[1, "all", []]"#, "--send", r#"[2, "count", []]"#];
     run("rpc", "log", &sent).prints("[1,0,[7]]\n[2,0,1]\n");
 }
+
+#[test]
+fn an_argument_that_was_added_may_be_given_or_left_out() {
+    let sent = [r#"[1, "set", ["a", 5]]"#, r#"[2, "set", ["a", 6, true]]"#, r#"[3, "set", ["a", 7, null]]"#, r#"[4, "len", []]"#];
+    let options: Vec<_> = sent.iter().flat_map(|line| ["--send", line]).collect();
+    run("rpc_other", "table", &options).prints("[1,0,5]\n[2,0,5]\n[3,0,7]\n[4,0,1]\n");
+}
