@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Measures placehost and, in the same run, what it is held against: the same work without WebAssembly on this machine, and Erlang
-# and operating system processes where a folder with programs for them is named (PEERS=DIR, and `erl` and `cc` are installed).
+# Measures placehost and, in the same run, what it is held against: the same work without WebAssembly on this machine, and where a
+# folder with programs for them is named (PEERS=DIR), operating system processes, Erlang on one node and on two, Open MPI over TCP and
+# Racket's distributed places, as far as `cc`, `erl`, `mpicc` and `raco` are installed.
 # Prints `name value unit` lines, then ratios. Nothing is asserted: a shared machine's speed drifts, its ratios hardly.
 #
 #   scripts/bench.sh            all of it, about two minutes
@@ -114,9 +115,21 @@ fi
 
 if [ -n "${PEERS:-}" ]; then
     echo "# peers"
-    rm -rf target/peers && mkdir -p target/peers/bin && cp -r "$PEERS/erlang" "$PEERS/proc" target/peers/ && chmod -R u+w target/peers
-    if command -v erl >/dev/null; then timeout 120 target/peers/erlang/run.sh local | tee -a "$results"; fi
-    cc -O3 target/peers/proc/proc.c -o target/peers/bin/proc -lpthread && timeout 120 target/peers/bin/proc | tee -a "$results"
+    rm -rf target/peers && mkdir -p target/peers/bin
+    cp -r "$PEERS"/{erlang,proc,mpi,racket,shim,net.sh} target/peers/ && chmod -R u+w target/peers
+    peer() { timeout 120 "$@" | tee -a "$results" || echo "# failed: $*"; }
+    # In a network and process name space of its own, which only root may make: what a peer leaves behind ends with it.
+    apart() { PATH=$PWD/target/peers/shim:$PATH peer target/peers/net.sh "$@"; }
+    if command -v erl >/dev/null; then
+        peer target/peers/erlang/run.sh local
+        apart target/peers/erlang/run.sh nodes
+    fi
+    if command -v mpicc >/dev/null; then apart target/peers/mpi/run.sh tcp 2; fi
+    if command -v raco >/dev/null; then
+        raco make target/peers/racket/dist.rkt
+        apart racket target/peers/racket/dist.rkt
+    fi
+    cc -O3 target/peers/proc/proc.c -o target/peers/bin/proc -lpthread && peer target/peers/bin/proc
 fi
 
 echo "# ratios: what placehost takes, as a multiple of the other (below 1 it is better)"
@@ -145,6 +158,17 @@ awk '
         per("between nodes: round trip, 64 KiB", "placehost.far.ping.65536B", "quinn.ping.65536B")
         per("between nodes: one way, 64 KiB", "placehost.far.tput.65536B", "quinn.tput.65536B", 1)
         per("between nodes: one way, 1 MiB", "placehost.far.tput.1048576B", "quinn.tput.1048576B", 1)
+        count = split("erlang-dist openmpi-tcp racket-dist", peers, " ")
+        for (i = 1; i <= count; i++) {
+            peer = peers[i]
+            per("between nodes: spawn, reply", "placehost.far.spawn.first_reply", peer ".spawn.first_reply_p50")
+            per("between nodes: round trip, 64 B", "placehost.far.ping.64B", peer ".ping.64B.p50")
+            per("between nodes: round trip, 64 KiB", "placehost.far.ping.65536B", peer ".ping.65536B.p50")
+            per("between nodes: one way, 64 B", "placehost.far.tput.64B.rate", peer ".tput.64B.rate", 1)
+            per("between nodes: one way, 64 KiB", "placehost.far.tput.65536B", peer ".tput.65536B", 1)
+            per("between nodes: one way, 1 MiB", "placehost.far.tput.1048576B", peer ".tput.1048576B", 1)
+        }
+        per("a node launched, until a reply", "placehost.far.launch.first_reply", "racket-dist.node_spawn_to_first_reply")
         per("start of a cached run", "placehost.run.cached", "limit.process.start")
     }
 ' "$results"

@@ -5,7 +5,7 @@ use std::collections::{BinaryHeap, HashMap};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,6 +25,7 @@ pub(crate) struct Badness {
 pub(crate) struct BadLine {
     /// What is sent here comes out there.
     pub(crate) address: SocketAddr,
+    carried: Arc<AtomicU64>,
     over: Arc<AtomicBool>,
 }
 
@@ -37,16 +38,23 @@ impl BadLine {
     pub(crate) fn new(to: SocketAddr, badness: Badness) -> Self {
         let front = Arc::new(socket());
         let (address, over) = (front.local_addr().expect("it is bound"), Arc::new(AtomicBool::new(false)));
-        let ended = Arc::clone(&over);
+        let (ended, carried) = (Arc::clone(&over), Arc::new(AtomicU64::new(0)));
+        let counted = Arc::clone(&carried);
         thread::spawn(move || {
             let mut lines: HashMap<SocketAddr, Direction> = HashMap::new();
             receive(&front, &ended, |packet, from| {
+                counted.fetch_add(packet.len() as u64, Ordering::Relaxed);
                 let number = lines.len() as u64;
                 let there = lines.entry(from).or_insert_with(|| there_and_back(&front, from, to, badness, number, &ended));
                 there.send(packet);
             });
         });
-        Self { address, over }
+        Self { address, carried, over }
+    }
+
+    /// How many bytes have been sent there.
+    pub(crate) fn carried(&self) -> u64 {
+        self.carried.load(Ordering::Relaxed)
     }
 }
 

@@ -43,6 +43,16 @@ fn refused(bytes: &[u8], parts: &[&str]) -> Ended {
     placehost(["run", "it.wasm"]).dir(folder.path()).fails(125, parts)
 }
 
+/// As [`refused`]; and it is not even tried to run it on another node.
+#[track_caller]
+fn refused_everywhere(bytes: &[u8], parts: &[&str]) -> Ended {
+    placehost(["run", "it.wasm", "--at", ELSEWHERE]).dir(folder(bytes).path()).fails(125, parts);
+    refused(bytes, parts)
+}
+
+/// Nobody gets so far as to look whether there is an ssh.
+const ELSEWHERE: &str = "ssh://127.0.0.1";
+
 #[track_caller]
 fn says(folder: &Path, args: &[&str], stderr: &str) {
     let ended = placehost(args).dir(folder).fails(125, &[]);
@@ -50,32 +60,39 @@ fn says(folder: &Path, args: &[&str], stderr: &str) {
     assert_eq!(ended.stdout, "");
 }
 
+/// As [`says`]; and the same where it is to run on another node.
+#[track_caller]
+fn says_everywhere(folder: &Path, args: &[&str], stderr: &str) {
+    says(folder, args, stderr);
+    says(folder, &[args, &["--at", ELSEWHERE]].concat(), stderr);
+}
+
 #[test]
 fn a_missing_file_is_named_and_the_nearest_one_offered() {
     let folder = folder(b"");
-    says(folder.path(), &["run", "its.wasm"], "error: there is no module `its.wasm`\n\nhint: did you mean `it.wasm`?\n");
+    says_everywhere(folder.path(), &["run", "its.wasm"], "error: there is no module `its.wasm`\n\nhint: did you mean `it.wasm`?\n");
     let nothing_near = "error: there is no module `far/hello.wasm`\n\n\
                         hint: `placehost build` compiles a crate and prints where its module is\n";
-    says(folder.path(), &["run", "far/hello.wasm"], nothing_near);
+    says_everywhere(folder.path(), &["run", "far/hello.wasm"], nothing_near);
     says(folder.path(), &["inspect", "far/hello.wasm"], nothing_near);
 }
 
 #[test]
 fn a_directory_is_no_module() {
     let folder = folder(b"");
-    says(folder.path(), &["run", "."], "error: `.` is a directory, not a module\n\nhint: it has `it.wasm`\n");
+    says_everywhere(folder.path(), &["run", "."], "error: `.` is a directory, not a module\n\nhint: it has `it.wasm`\n");
     let with_crate = repository("host");
     placehost(["run".as_ref(), with_crate.as_os_str()]).fails(125, &["is a directory", "`placehost build "]);
 }
 
 #[test]
 fn what_is_not_webassembly_is_told_from_what_is_cut_short() {
-    refused(b"", &["`it.wasm` is empty", "hint: build it again"]);
-    refused(b"\0a", &["begins with `\\x00a`", "hint: it was cut short"]);
-    refused(b"#!/bin/sh\necho hello\n", &["`it.wasm` is not WebAssembly: it begins with `#!/bin/s`"]);
-    refused(b"(component)", &["it begins with `(compone`", "`wasm-tools parse`"]);
-    refused(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0\x3e\0", &["is not WebAssembly", "native program", "`wasm32-wasip2`"]);
-    refused(b"\xff\xfe\x1b[31mred\x07", &["it begins with `\\xff\\xfe\\x1b[31mr`"]);
+    refused_everywhere(b"", &["`it.wasm` is empty", "hint: build it again"]);
+    refused_everywhere(b"\0a", &["begins with `\\x00a`", "hint: it was cut short"]);
+    refused_everywhere(b"#!/bin/sh\necho hello\n", &["`it.wasm` is not WebAssembly: it begins with `#!/bin/s`"]);
+    refused_everywhere(b"(component)", &["it begins with `(compone`", "`wasm-tools parse`"]);
+    refused_everywhere(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0\x3e\0", &["is not WebAssembly", "native program", "`wasm32-wasip2`"]);
+    refused_everywhere(b"\xff\xfe\x1b[31mred\x07", &["it begins with `\\xff\\xfe\\x1b[31mr`"]);
 }
 
 #[test]
@@ -84,7 +101,7 @@ fn a_core_module_is_told_how_to_become_a_component() {
     let stderr = "error: `it.wasm` is a core WebAssembly module, not a component\n\n\
                   hint: compile it for the target `wasm32-wasip2`, which makes components\n\
                   hint: or make a component of it: `wasm-tools component new core.wasm -o component.wasm`\n";
-    says(folder.path(), &["run", "it.wasm"], stderr);
+    says_everywhere(folder.path(), &["run", "it.wasm"], stderr);
 }
 
 #[test]
@@ -96,20 +113,20 @@ fn native_code_is_never_run_from_a_file() {
     let entries = |folder: &Path| fs::read_dir(folder).expect("it is a folder").map(|entry| entry.expect("it can be read").path());
     let compiled = entries(&cache).flat_map(|engine| entries(&engine)).find(|path| path.extension().is_some_and(|end| end == "cwasm"));
     let bytes = fs::read(compiled.expect("the cache has what was run")).expect("it can be read");
-    refused(&bytes, &["`it.wasm` is compiled code, not WebAssembly", "native code is never run from a file"]);
+    refused_everywhere(&bytes, &["`it.wasm` is compiled code, not WebAssembly", "native code is never run from a file"]);
 }
 
 #[test]
 fn a_component_that_is_cut_short_is_invalid() {
     let whole = fs::read(guest("hello_world")).expect("it can be read");
     for length in [4, 7, 9, 100, 1000, whole.len() / 2, whole.len() * 9 / 10, whole.len() - 1] {
-        refused(
+        refused_everywhere(
             &whole[..length],
             &["error: `it.wasm` is no valid component\n", "hint: if it was copied or is being written, it may be cut"],
         );
     }
     // What is left of it then is a component without anything in it.
-    refused(&whole[..8], &["`it.wasm` has no start function", "#[places::start]"]);
+    refused_everywhere(&whole[..8], &["`it.wasm` has no start function", "#[places::start]"]);
 }
 
 #[test]
@@ -130,9 +147,9 @@ fn a_wrong_start_function_is_told_those_there_are() {
     let near = "error: `it.wasm` has no start function `helo-world`\n\n\
                 hint: did you mean `hello-world`?\n\
                 hint: it exports `hello-world` and `main`\n";
-    says(folder.path(), &["run", "it.wasm", "helo_world"], near);
+    says_everywhere(folder.path(), &["run", "it.wasm", "helo_world"], near);
     let far = "error: `it.wasm` has no start function `x`\n\nhint: it exports `hello-world` and `main`\n";
-    says(folder.path(), &["run", "it.wasm", "x"], far);
+    says_everywhere(folder.path(), &["run", "it.wasm", "x"], far);
     placehost(["run", "it.wasm", ""]).dir(folder.path()).fails(125, &["has no start function ``"]);
 }
 
@@ -149,7 +166,10 @@ fn an_export_of_another_type_is_no_start_function() {
     ] {
         let folder = folder(&component_with_main(ty));
         let error = format!("error: `main` in `it.wasm` is no start function: {why}");
-        placehost(["run", "it.wasm"]).dir(folder.path()).fails(125, &[&error, "hint: in Rust, write #[places::start]"]);
+        for at in [&[][..], &["--at", ELSEWHERE]] {
+            let run = placehost([&["run", "it.wasm"], at].concat()).dir(folder.path());
+            run.fails(125, &[&error, "hint: in Rust, write #[places::start]"]);
+        }
         let inspected = placehost(["inspect", "it.wasm"]).dir(folder.path()).fails(125, &["`it.wasm` has no start functions"]);
         assert!(inspected.stdout.contains(&format!("exports    main: {why}")), "{}", inspected.stdout);
     }
@@ -197,7 +217,7 @@ fn a_wasi_command_is_told_from_a_place() {
         (func $run (result (result)) (canon lift (core func $code "run")))
         (instance $run (export "run" (func $run)))
         (export "wasi:cli/run@0.2.0" (instance $run)))"#);
-    refused(&command, &["has no start function", "it is a WASI command", "wasmtime", "#[places::start]"]);
+    refused_everywhere(&command, &["has no start function", "it is a WASI command", "wasmtime", "#[places::start]"]);
 }
 
 #[test]

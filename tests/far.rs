@@ -46,6 +46,10 @@ far_claims! { 1 with []:
     an_end_that_was_closed_before_it_went_is_closed_there,
 }
 
+far_claims! { 1 with ["--max-places", "2"]:
+    where_there_is_no_room_after_all_a_place_ends_for_that,
+}
+
 far_claims! { 1 with ["--memory", "512MiB"]:
     the_largest_message_crosses,
 }
@@ -92,6 +96,12 @@ impl Talk {
     pub(crate) fn put(&mut self, line: &str) {
         let mut pipe = self.child.stdin.as_ref().expect("it is a pipe");
         writeln!(pipe, "{line}").expect("it reads");
+    }
+
+    /// Ends it at once, without a word.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it is ours");
+        self.child.wait().expect("it is ours");
     }
 
     /// Closes its input, and expects it to end with success, and to say no more.
@@ -142,6 +152,26 @@ fn two_nodes_that_cannot_reach_each_other_talk_by_way_of_a_third() {
     assert_eq!((channels(&lab, &b, &c), channels(&lab, &c, &b)), (None, None));
     talk.ends_well();
     [a, b, c].iter().for_each(|node| lab.has_places(node, 0));
+}
+
+#[test]
+fn the_next_life_of_a_node_has_nothing_of_the_one_before() {
+    let lab = Lab::new();
+    let node = lab.node(&[]);
+    let mut talk = Talk::start(far(&lab, "knows-a-former-life", &["--timeout", "1s"], &[&node]));
+    assert_eq!(talk.get(), "\"it knows\"");
+    let address = node.address.clone();
+    drop(node);
+    let node = Node::start(lab.placehost(&["node", "--listen", &address]));
+    // It has a place of the same name before the program knows that the first is lost, and still writes to it.
+    let other = Talk::start(far(&lab, "leaves-one-of-two", &[], &[&node]));
+    assert_eq!(talk.get(), "\"it is lost\"");
+    talk.put("\"\"");
+    // One by who started it, and this.
+    assert_eq!(talk.get(), "\"it counts 2\"");
+    talk.ends_well();
+    other.ends_well();
+    far(&lab, "finds-what-was-left", &[], &[&node]).prints("3\n");
 }
 
 #[test]

@@ -108,6 +108,11 @@ impl Node {
         Self { child: Some(child), stderr: Some(stderr), line, address, id }
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.as_ref().expect("it has not ended").id()
+    }
+
     /// Sends a signal.
     pub(crate) fn signal(&self, name: &str) {
         signal(self.child.as_ref().expect("it has not ended"), name);

@@ -13,15 +13,15 @@ use crate::lab::{Lab, Node, signal, until};
 use crate::machines::Machines;
 
 /// How long a node may be silent in these tests.
-const TIMEOUT: [&str; 2] = ["--timeout", "1s"];
+pub(crate) const TIMEOUT: [&str; 2] = ["--timeout", "1s"];
 /// Within this who waits for something of a node is told that it is lost: the time-out, and what a busy machine adds.
-const TOLD: Duration = Duration::from_millis(2500);
+pub(crate) const TOLD: Duration = Duration::from_millis(2500);
 /// Where what is sent is lost only in one direction, the other side is silent when it has noticed that.
 const TOLD_LATE: Duration = Duration::from_millis(3500);
 /// What a person waits for at most to hear that there is nobody.
 const SOON: Duration = Duration::from_secs(6);
 /// What the guest puts when it has been told in every way.
-const ENDS: &str = r#""wait: NodeLost"
+pub(crate) const ENDS: &str = r#""wait: NodeLost"
 "get: Err(NodeLost)"
 "put: Some(NodeLost)"
 "sync for a message: Err(NodeLost)"
@@ -30,6 +30,7 @@ const ENDS: &str = r#""wait: NodeLost"
 "lookup: Err(NodeLost)"
 "monitor: NodeLost"
 "spawn: NodeLost"
+"kill: NodeLost"
 "#;
 
 /// `placehost run` of the guest of these tests, which may reach nodes.
@@ -39,21 +40,21 @@ fn program(lab: &Lab, start: &str, args: &[&str]) -> Run {
     lab.placehost(&[&["run", module, start, "--allow-nodes", "--"], args].concat())
 }
 
-fn with_timeout(lab: &Lab, start: &str, args: &[&str]) -> Run {
+pub(crate) fn with_timeout(lab: &Lab, start: &str, args: &[&str]) -> Run {
     let module = guest("partition");
     let module = module.to_str().expect("its path is text");
     lab.placehost(&[&["run", module, start, "--allow-nodes"], &TIMEOUT[..], &["--"], args].concat())
 }
 
 /// A program that has put its first message, and what it puts later.
-struct Started {
-    child: Child,
+pub(crate) struct Started {
+    pub(crate) child: Child,
     stdout: BufReader<ChildStdout>,
 }
 
 impl Started {
     #[track_caller]
-    fn new(run: Run, says: &str) -> Self {
+    pub(crate) fn new(run: Run, says: &str) -> Self {
         let mut child = run.start_interactive();
         let mut stdout = BufReader::new(child.stdout.take().expect("it is a pipe"));
         let mut line = String::new();
@@ -63,7 +64,7 @@ impl Started {
     }
 
     /// Waits for its end.
-    fn end(mut self) -> Ended {
+    pub(crate) fn end(mut self) -> Ended {
         let mut stdout = String::new();
         while self.stdout.read_line(&mut stdout).expect("it can be read") > 0 {}
         Ended { stdout, ..end(self.child) }

@@ -72,6 +72,20 @@ fn a_place_elsewhere_goes_as_it_does_here() {
 }
 
 #[test]
+fn what_runs_elsewhere_is_not_compiled_here() {
+    let lab = Lab::new();
+    let node = lab.node(&[]);
+    let cache = lab.path().join("cache");
+    let compiled = |run: Run| {
+        run.env("PLACEHOST_CACHE", cache.to_str().expect("its path is text")).fails(0, &[]);
+        let engines = fs::read_dir(&cache).expect("it is there").map(|entry| entry.expect("it can be read").path());
+        engines.map(|engine| fs::read_dir(engine).expect("it is a folder").count()).sum::<usize>()
+    };
+    assert_eq!(compiled(lab.run("hello_world", "hello_world", &node.address, &["--send", "\"Hello\""])), 0);
+    assert_eq!(compiled(run("hello_world", "hello_world", &["--send", "\"Hello\""])), 1);
+}
+
+#[test]
 fn a_place_elsewhere_prints_and_answers() {
     let lab = Lab::new();
     let node = lab.node(&[]);
@@ -260,6 +274,34 @@ fn certificates_of_ones_own_serve_as_well() {
 }
 
 #[test]
+fn certificates_of_ones_own_are_revoked_by_a_file() {
+    let (lab, joiner, other) = (Lab::new(), Lab::without_cluster(), Lab::without_cluster());
+    let first = lab.node(&[]);
+    let token = lab.placehost(&["cluster", "invite", "--address", &first.address]).fails(0, &[]).stdout;
+    drop(joiner.node(&["--join", token.trim(), "--name", "host2"]));
+    let files = ["authority.pem", "node.pem", "node.key"].map(|name| lab.file(name));
+    let list = other.path().join("list.crl");
+    let list = list.to_str().expect("its path is text");
+    fs::copy(lab.file("revoked.crl"), list).expect("there is room");
+    let node = other.node(&["--ca", &files[0], "--cert", &files[1], "--key", &files[2], "--crl", list]);
+    let (child, _stdout) = started(joiner.run("lives", "waits_for_many", &node.address, &[]));
+
+    // Who is there is sent away when the file changes, and does not come in again.
+    lab.placehost(&["cluster", "revoke", "host2"]).fails(0, &[]);
+    fs::copy(lab.file("revoked.crl"), list).expect("there is room");
+    let ended = end(child);
+    assert_eq!(ended.code, Some(69), "{}", ended.stderr);
+    joiner.run("lives", "returns", &node.address, &[]).fails(125, &["revoked", "hint: "]);
+    lab.run("lives", "returns", &node.address, &[]).fails(0, &[]);
+
+    fs::write(list, "hello").expect("it is ours");
+    let options = ["node", "--listen", "127.0.0.1:0", "--ca", &files[0], "--cert", &files[1], "--key", &files[2], "--crl", list];
+    let error = format!("error: cannot use the revocation lists of `{list}`");
+    other.placehost(&options).fails(1, &[&error, "it is no revocation list", "hint: a list begins with"]);
+    other.placehost(&["ps", "--crl", list]).fails(2, &["--ca"]);
+}
+
+#[test]
 fn a_machine_joins_by_a_token_once() {
     let (lab, joiner, late) = (Lab::new(), Lab::without_cluster(), Lab::without_cluster());
     let first = lab.node(&[]);
@@ -279,6 +321,20 @@ fn a_machine_joins_by_a_token_once() {
 }
 
 #[test]
+fn a_machine_that_was_revoked_joins_again_by_another_token() {
+    let (lab, joiner) = (Lab::new(), Lab::without_cluster());
+    let first = lab.node(&[]);
+    let invite = || lab.placehost(&["cluster", "invite", "--address", &first.address]).fails(0, &[]).stdout;
+    drop(joiner.node(&["--join", invite().trim(), "--name", "host2"]));
+    lab.placehost(&["cluster", "revoke", "host2"]).fails(0, &[]);
+    fs::copy(lab.file("revoked.crl"), joiner.file("revoked.crl")).expect("there is room");
+    joiner.placehost(&["node", "--listen", "127.0.0.1:0"]).fails(1, &["is revoked", "hint: `placehost node --join TOKEN`"]);
+    let second = joiner.node(&["--join", invite().trim()]);
+    assert!(second.line.starts_with("Node `host2` ("), "{}", second.line);
+    lab.run("lives", "exits_with_seven", &second.address, &[]).fails(7, &[]);
+}
+
+#[test]
 fn a_node_is_launched_for_a_run() {
     for lab in [Lab::new(), Lab::without_cluster()] {
         let ssh = lab.ssh();
@@ -290,6 +346,15 @@ fn a_node_is_launched_for_a_run() {
         there("lives", "panics", &[]).fails(134, &["trapped: panicked at", "it is over"]);
         ssh.is_gone();
     }
+}
+
+#[test]
+fn a_node_that_is_launched_counts_fuel_where_that_is_limited() {
+    let lab = Lab::without_cluster();
+    let ssh = lab.ssh();
+    let spins = |args: &[&str]| ssh.of(lab.run("limits", "spins", "ssh://127.0.0.1", args));
+    spins(&["--fuel", "10000000"]).fails(124, &["10000000 units of fuel"]);
+    ssh.is_gone();
 }
 
 #[test]

@@ -43,6 +43,9 @@ impl From<String> for Module {
 ///
 /// A start function of this crate has a shorter way, with types: `hello_world::spawn()`; see [`start`](macro@crate::start).
 ///
+/// A place like one that has run on another node before, without a name, is not waited for; if that node has no room for it, its exit
+/// reason says so.
+///
 /// # Errors
 /// [`Error::NotFound`], [`Error::BadModule`]; [`Error::Denied`] where the module lies elsewhere, the options ask for more than this
 /// place has, or the node does not allow it; [`Error::Limit`] where the host has no room; [`Error::Exists`] where the name is taken;
@@ -62,7 +65,7 @@ pub fn this() -> PlaceId {
 }
 
 impl<G, P> Place<G, P> {
-    /// Its id, never used again.
+    /// Its id, never used again. Waits, where the place is on another node, until that has said that it runs.
     pub fn id(&self) -> PlaceId {
         self.place.id().into()
     }
@@ -79,7 +82,7 @@ impl<G, P> Place<G, P> {
 
     /// From now on this place and that one each end when the other goes wrong: when its end is no
     /// [success](ExitReason::is_success). If it has gone wrong already, that is now. The reason is [`ExitReason::Linked`], which names
-    /// the first cause; that of a place on another node is [`ExitReason::Killed`].
+    /// the first cause; that of a child whose parent ends is [`ExitReason::Killed`], linked or not.
     pub fn link(&self) {
         self.place.link();
     }

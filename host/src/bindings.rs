@@ -20,6 +20,7 @@ wasmtime::component::bindgen!({
         "places:core/nodes.[method]node.exit": async | trappable,
         "places:core/events.sync": async | trappable,
         "places:core/events.[method]selector.wait": async | trappable,
+        "places:core/places.[method]place.id": async | trappable,
         "places:core/places.[method]place.wait": async | trappable,
         "places:core/places.[method]place.kill": async | trappable,
         "places:core/places.[static]monitor.create": async | trappable,

@@ -17,7 +17,7 @@ use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConf
 pub(crate) use cache::Cache;
 pub use cache::CacheError;
 pub(crate) use linker::Linker;
-pub use modules::{Import, Inspection, Kind, LoadError, MAX_MODULE, Module, StartFunction};
+pub use modules::{Import, Inspection, Kind, LoadError, MAX_MODULE, Module, Source, StartFunction};
 pub(crate) use modules::{Modules, Origin, Start, kebab};
 pub(crate) use ticker::Ticker;
 pub(crate) use tiers::{NoRoom, Rank, Room, Tiers};

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 
 use crate::channel::Channel;
 use crate::config::{Output, PlaceConfig};
-use crate::engine::{self, Cache, CacheError, EngineConfig, EngineError, Inspection, LoadError, Module, Modules, Origin, Tiers};
+use crate::engine::{self, Cache, CacheError, EngineConfig, EngineError, Inspection, LoadError, Module, Modules, Origin, Source, Tiers};
 use crate::id::{self, NodeId, PlaceId};
 use crate::node::{CreateOptions, Network, Node, NodeError, Order, SpawnOptions};
 use crate::place::{self, LookupError, Owner, Place, PlaceInfo, Registry, Request, SpawnError};
@@ -95,6 +95,14 @@ impl Host {
         self.0.modules.load_bytes(Arc::clone(&bytes), Origin::Memory(bytes)).await
     }
 
+    /// Reads the module in a file and compiles nothing: it is to run on another node.
+    ///
+    /// # Errors
+    /// As [`Self::load`], but for imports: whether they are offered, the node says where it is to run.
+    pub async fn read(&self, path: &Path) -> Result<Source, LoadError> {
+        self.0.modules.read(path).await
+    }
+
     /// Says what is in a file, whether or not it runs here.
     ///
     /// # Errors
@@ -126,9 +134,35 @@ impl Host {
         config: PlaceConfig,
         options: SpawnOptions,
     ) -> Result<(Place, Channel), SpawnError> {
+        self.order(node, (module.source(), Some(module)), start, config, options).await
+    }
+
+    /// As [`Self::spawn_at`], of a module that was only read here.
+    ///
+    /// # Errors
+    /// As [`Self::spawn_at`].
+    pub async fn spawn_source_at(
+        &self,
+        node: &Node,
+        module: &Source,
+        start: &str,
+        config: PlaceConfig,
+        options: SpawnOptions,
+    ) -> Result<(Place, Channel), SpawnError> {
+        self.order(node, (module, None), start, config, options).await
+    }
+
+    async fn order(
+        &self,
+        node: &Node,
+        (module, compiled): (&Source, Option<&Module>),
+        start: &str,
+        config: PlaceConfig,
+        options: SpawnOptions,
+    ) -> Result<(Place, Channel), SpawnError> {
         let SpawnOptions { name, detached } = options;
-        let owner = Arc::clone(&self.0.top);
-        node.spawn(Order { module: module.clone(), start: start.into(), config, name, detached, owner, explicit_grants: true }).await
+        let (module, compiled, owner) = (module.clone(), compiled.cloned(), Arc::clone(&self.0.top));
+        node.spawn(Order { module, compiled, start: start.into(), config, name, detached, owner, explicit_grants: true }).await
     }
 
     /// This host, as a node.

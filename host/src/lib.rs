@@ -23,7 +23,7 @@ mod router;
 pub use channel::{Blob, Bounds, Channel, Message};
 pub use config::{DEFAULT_MEMORY, Dir, Grants, Limits, Output, PlaceConfig, Sink};
 pub use engine::{CacheError, DENSE_MEMORY, EngineError, LoadError, MAX_MODULE, Module, ROOMY, largest_memory};
-pub use engine::{Import, Inspection, Kind, StartFunction};
+pub use engine::{Import, Inspection, Kind, Source, StartFunction};
 pub use host::{BuildError, Host, HostBuilder};
 pub use id::{Digest, NodeId, PlaceId};
 pub use node::{CreateOptions, Node, NodeError, PeerInfo, SpawnOptions};

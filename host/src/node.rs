@@ -12,7 +12,7 @@ use async_trait::async_trait;
 
 use crate::channel::Channel;
 use crate::config::{Output, PlaceConfig};
-use crate::engine::Module;
+use crate::engine::{Module, Source};
 use crate::host::Shared;
 use crate::id::{NodeId, PlaceId};
 use crate::net::refusal::Refusal;
@@ -96,7 +96,9 @@ pub struct PeerInfo {
 
 /// A place that is to be started on some node.
 pub(crate) struct Order {
-    pub(crate) module: Module,
+    pub(crate) module: Source,
+    /// It, where it is compiled: it has to be where it is to run, and nowhere else.
+    pub(crate) compiled: Option<Module>,
     pub(crate) start: String,
     /// What its spawner lets it have; the node may let it have less.
     pub(crate) config: PlaceConfig,
@@ -134,6 +136,8 @@ pub struct CreateOptions {
     pub user: Option<String>,
     /// How long all of it may take.
     pub time_out: Option<Duration>,
+    /// Units of fuel that each place there has at most; fuel is not counted there where absent.
+    pub fuel: Option<u64>,
 }
 
 /// Why a node could not be reached, launched or ended.
@@ -216,7 +220,7 @@ impl Node {
     /// Starts a place there.
     pub(crate) async fn spawn(&self, order: Order) -> Result<(Place, Channel), SpawnError> {
         match &self.0 {
-            Kind::Here(host) => spawn_here(host, order),
+            Kind::Here(host) => spawn_here(host, order).await,
             Kind::There(peer) => peer.spawn(order).await,
         }
     }
@@ -301,8 +305,12 @@ impl Node {
     }
 }
 
-fn spawn_here(host: &Arc<Shared>, order: Order) -> Result<(Place, Channel), SpawnError> {
-    let Order { module, start, mut config, name, detached, mut owner, .. } = order;
+async fn spawn_here(host: &Arc<Shared>, order: Order) -> Result<(Place, Channel), SpawnError> {
+    let Order { module, compiled, start, mut config, name, detached, mut owner, .. } = order;
+    let module = match compiled {
+        Some(module) => module,
+        None => host.modules.compile_source(&module).await.map_err(|error| SpawnError::BadModule(error.to_string()))?,
+    };
     if detached {
         owner = Arc::clone(&host.detached);
         (config.stdout, config.stderr) = (host.stdout.clone(), host.stderr.clone());

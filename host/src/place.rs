@@ -29,6 +29,8 @@ pub(crate) use spawn::{LONGEST, Request, spawn};
 pub(crate) use state::{ExitCall, MAX_HANDLES, State};
 pub use stats::Activity;
 
+use tokio::sync::SetOnce;
+
 use crate::id::PlaceId;
 
 /// A handle to a place, of this host or of another. Clones are handles to the same place; dropping them does not end it.
@@ -51,14 +53,22 @@ pub(crate) struct Life {
 enum Ender {
     /// One of this host; it owns the places that it starts.
     Here(Arc<Owner>),
-    /// One elsewhere: this asks for its end.
-    Elsewhere(Box<dyn Fn() + Send + Sync>),
+    /// One elsewhere: what asks for its end, for a reason, and whether it is known there.
+    Elsewhere(remote::End, SetOnce<()>),
 }
 
 impl Place {
-    /// Its name, never used again.
+    /// Its name, never used again. On another node it may be known before the place is [there](Self::started).
     pub fn id(&self) -> PlaceId {
         self.0.id
+    }
+
+    /// Waits until its node has said that it runs, or that it has ended. So an id that is sent to others is never that of a place that
+    /// is not there yet.
+    pub async fn started(&self) {
+        if let Ender::Elsewhere(_, started) = &self.0.ender {
+            started.wait().await;
+        }
     }
 
     /// The name of its start function.
@@ -86,7 +96,12 @@ impl Place {
 
     /// As [`Self::kill`], without waiting.
     pub fn kill_soon(&self) {
-        self.0.end(ExitReason::Killed);
+        self.end_soon(ExitReason::Killed);
+    }
+
+    /// As [`Self::kill_soon`], for another reason.
+    pub(crate) fn end_soon(&self, reason: ExitReason) {
+        self.0.end(reason);
     }
 }
 
@@ -124,11 +139,19 @@ impl Life {
         &self.start
     }
 
-    /// Ends it for this reason, unless it ends for another before. A place elsewhere is killed.
+    /// Ends it for this reason, unless it ends for another before.
     fn end(&self, reason: ExitReason) {
         match &self.ender {
             Ender::Here(owner) => owner.family.stop(reason),
-            Ender::Elsewhere(kill) => kill(),
+            Ender::Elsewhere(end, _) => end(reason),
+        }
+    }
+
+    /// Its node has said that it runs, or ran.
+    fn started(&self) {
+        if let Ender::Elsewhere(_, started) = &self.ender {
+            // It may be known already.
+            let _ = started.set(());
         }
     }
 
@@ -162,6 +185,7 @@ impl Life {
 
     /// Tells its end to who waits, and ends who is linked to it if it went wrong.
     fn tell(&self, reason: ExitReason) {
+        self.started();
         for linked in self.exit.tell(reason.clone()) {
             linked.exit.unlink(self.id);
             linked.die_of(self.id, &reason);

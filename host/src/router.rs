@@ -27,12 +27,13 @@ use crate::config::Output;
 use crate::host::Shared;
 use crate::id::NodeId;
 use crate::net::address::Address;
+use crate::net::clock::Moment;
 use crate::net::endpoint::{BindError, Endpoint};
 use crate::net::hub::{ConnectError, Handler, Hub, Timing};
 use crate::net::identity::Identity;
 use crate::net::session::{Incoming, Session};
 use crate::node::{CreateOptions, Network, Node, NodeError, PeerInfo};
-use crate::place::{Owner, Place};
+use crate::place::{ExitReason, Owner, Place};
 pub use launch::Ready;
 use peer::{Standing, There};
 pub use policy::{Allowed, Policy};
@@ -48,6 +49,9 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// How often this machine's list of revoked certificates is looked at, beside every handshake.
 const LOOK_FOR_REVOCATIONS: Duration = Duration::from_secs(2);
+
+/// How often it is looked whether this machine's certificate is about to expire.
+const LOOK_FOR_EXPIRY: Duration = Duration::from_secs(24 * 3600);
 
 /// How a host is connected with others.
 #[derive(Clone)]
@@ -104,8 +108,8 @@ pub(crate) struct Router {
 struct Guest {
     /// Of the places that it started here.
     owner: Arc<Owner>,
-    /// By the request that each answers; nothing while a place is being started.
-    places: Mutex<HashMap<RequestId, Option<Place>>>,
+    /// By the request that each answers.
+    places: Mutex<HashMap<RequestId, Started>>,
     /// The modules that it may want.
     offers: Offers,
     /// What it is to tell the end of.
@@ -114,6 +118,13 @@ struct Guest {
     proven: Proven,
     /// The numbers that it may give to places that it asks for.
     spared: Spared,
+}
+
+/// A place that a request starts.
+enum Started {
+    /// It will be there soon, perhaps only to end for this reason.
+    Soon(Option<ExitReason>),
+    Is(Place),
 }
 
 impl Router {
@@ -156,6 +167,7 @@ impl Router {
         let handler: Weak<dyn Handler> = Arc::downgrade(&this) as Weak<dyn Handler>;
         hub.start(handler);
         host.runtime.spawn(watch_revocations(hub.clone(), Weak::clone(&self.this)));
+        host.runtime.spawn(warn_of_expiry(Arc::clone(hub.endpoint().identity()), Weak::clone(&self.this)));
         Ok(hub)
     }
 
@@ -290,10 +302,13 @@ impl Handler for Router {
         let (Some(hub), Some(guest)) = (self.hub.get(), self.guest(session.key())) else { return };
         match event {
             Event::Asked(request, ask) => serve::ask(self, hub, session, &guest, request, ask),
-            Event::Kill(request) => {
-                // One that is not there yet is killed when it is, for it is missed then.
-                if let Some(Some(place)) = lock(&guest.places).remove(&request) {
-                    place.kill_soon();
+            Event::Kill(request, linked) => {
+                let reason = linked.map_or(ExitReason::Killed, |which| ExitReason::Linked(which.into()));
+                match lock(&guest.places).get_mut(&request) {
+                    Some(Started::Is(place)) => place.end_soon(reason),
+                    Some(Started::Soon(doom)) => drop(doom.get_or_insert(reason)),
+                    // It has ended since.
+                    None => {}
                 }
             }
             // A watch holds nothing but a task, which ends with the place or the session.
@@ -325,6 +340,16 @@ impl Handler for Router {
             guest.standing.clear();
         }
         self.shipments.lost(session.key());
+    }
+}
+
+/// Says once a day that the certificate is about to expire.
+async fn warn_of_expiry(identity: Arc<Identity>, router: Weak<Router>) {
+    while router.strong_count() > 0 {
+        if let Some(warning) = identity.warning(Moment::now()) {
+            tracing::warn!("{warning}");
+        }
+        tokio::time::sleep(LOOK_FOR_EXPIRY).await;
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use places::{Blob, Channel, Error, Node, Options, Place, after, monitor, sync};
+use places::{Blob, Channel, Error, ExitReason, Node, Options, Place, after, monitor, sync};
 
 /// Never reached where the right event comes.
 const NEVER: Duration = Duration::from_secs(3600);
 
 /// In each of these ways one waits for something of a node.
-const WAYS: [&str; 9] = ["wait", "get", "put", "sync for a message", "sync for an end", "sync for the node", "lookup", "monitor", "spawn"];
+const WAYS: [&str; 10] =
+    ["wait", "get", "put", "sync for a message", "sync for an end", "sync for the node", "lookup", "monitor", "spawn", "kill"];
 
 fn argument(n: usize) -> String {
     std::env::args().nth(n).expect("the test gives the argument")
@@ -58,6 +59,17 @@ fn waits(ch: Channel<(), String>) -> places::Result {
             match returns::at(&node).spawn() {
                 Ok(place) => drop(place.wait()),
                 Err(error) => break format!("{error:?}"),
+            }
+        },
+        "kill" => loop {
+            let place = match reads_nothing::at(&node).spawn() {
+                Ok(place) => place,
+                Err(error) => break format!("{error:?}"),
+            };
+            place.kill();
+            match place.wait() {
+                ExitReason::Killed => {}
+                why => break format!("{why:?}"),
             }
         },
         way => panic!("`{way}` is no way"),

@@ -72,8 +72,8 @@ pub enum Control {
     Want(Digest),
     /// The module that was wanted cannot be sent.
     CannotShip(Digest, String),
-    /// Ends the place that this request of the sender's started.
-    Kill(RequestId),
+    /// Ends the place that this request of the sender's started; with the reason, where that is a link to a place that went wrong.
+    Kill(RequestId, Option<String>),
     /// The sender no longer cares how what this request watches ends.
     Unwatch(RequestId),
     /// What this request of the receiver's started or watches has ended.

@@ -20,8 +20,9 @@
 //!   | <- Attached ------------------------------------ |      both: Moved on the old way, then on by the new one
 //! ```
 //!
-//! If A cannot reach C it is tried once the other way round, and if that fails too, B goes on forwarding. A link takes part in one
-//! introduction at a time; of two that meet, that of the smaller node id goes first.
+//! If A cannot reach C it is tried once the other way round, and if that fails too, B goes on forwarding, and tries again later, ever
+//! more rarely. A link takes part in one introduction at a time; of two that meet, that of the smaller node id goes first. Two ends on
+//! one node go on by way of B: there is no session of a node with itself that they could move to.
 
 mod introduction;
 mod session;
@@ -115,8 +116,8 @@ pub enum Event {
         /// What that is.
         before: Before,
     },
-    /// The peer ends the place that this request of its started.
-    Kill(RequestId),
+    /// The peer ends the place that this request of its started; with the reason, where that is a link to a place that went wrong.
+    Kill(RequestId, Option<String>),
     /// The peer no longer watches.
     Unwatch(RequestId),
     /// The peer has a newer list of revoked certificates.
@@ -132,6 +133,8 @@ pub struct Node {
     next_link: u64,
     introductions: Introductions,
     actions: VecDeque<Action>,
+    /// The latest time it was told.
+    now: Duration,
 }
 
 /// What the node knows of a link.
@@ -156,6 +159,7 @@ impl Node {
             next_link: 0,
             introductions: Introductions::default(),
             actions: VecDeque::new(),
+            now: Duration::ZERO,
         }
     }
 
@@ -166,7 +170,7 @@ impl Node {
 
     /// When [`Self::handle_time`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        self.sessions.values().map(Session::timeout).min()
+        self.sessions.values().map(Session::timeout).chain(self.introductions.timeout()).min()
     }
 
     /// Who it is.
@@ -282,6 +286,7 @@ impl Node {
 
     /// A frame came on the control stream.
     pub fn handle_control(&mut self, now: Duration, key: SessionKey, control: Control) {
+        self.now = now;
         let Some(session) = self.sessions.get_mut(&key) else { return };
         // A peer may say why it does not even greet.
         if let Control::Goodbye(why) = control {
@@ -315,7 +320,7 @@ impl Node {
                 session.exited(request)?;
                 Event::Exited { request, reason, before }
             }
-            Control::Kill(request) => Event::Kill(request),
+            Control::Kill(request, linked) => Event::Kill(request, linked),
             Control::Unwatch(request) => {
                 // What ends later is told nevertheless, as it may have been told already; but it counts no more.
                 session.served(request);
@@ -391,6 +396,7 @@ impl Node {
 
     /// Time has passed.
     pub fn handle_time(&mut self, now: Duration) {
+        self.now = now;
         let mut due: Vec<_> = self.sessions.iter().filter(|(_, session)| session.timeout() <= now).map(|(key, _)| *key).collect();
         due.sort_unstable();
         for key in due {
@@ -400,6 +406,7 @@ impl Node {
                 None => self.refuse(key, Goodbye::Silent),
             }
         }
+        self.introduce_due();
     }
 
     /// Asks; the answer comes as [`Event::Answered`], unless the session ends before.
@@ -495,7 +502,7 @@ impl Node {
             self.unname_link(old);
         }
         self.link_came(to);
-        self.introduce_again(key);
+        self.link_is_elsewhere(key);
     }
 
     /// A link has ended.

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use placehost::net::address::Address;
-use placehost::{BuildError, CacheError, ExitReason, LoadError, Module, NodeError, Place, SpawnError, machine};
+use placehost::{BuildError, CacheError, ExitReason, LoadError, NodeError, Place, SpawnError, machine};
 
 use super::error::CliError;
 use super::exit_code::ExitCode;
@@ -82,13 +82,13 @@ fn modules_in(folder: &Path) -> Vec<String> {
     names
 }
 
-/// Why the main place was not started.
-pub(crate) fn spawn(path: &Path, module: &Module, error: &SpawnError) -> CliError {
+/// Why the main place was not started; `others` are the exports of its module that are no start functions.
+pub(crate) fn spawn<'a>(path: &Path, others: impl Iterator<Item = (&'a str, &'a str)>, error: &SpawnError) -> CliError {
     let file = path.display();
     let cannot = |message: String| CliError::new(ExitCode::CANNOT, message);
     match error {
         SpawnError::NoStart { start, has } => {
-            let others = module.other_exports().map(|(name, _)| name);
+            let others = others.map(|(name, _)| name);
             let hint = nearest(start, has.clone()).map(|near| format!("did you mean `{near}`?"));
             let error = cannot(format!("`{file}` has no start function `{start}`"));
             exports(hint.into_iter().fold(error, CliError::hint), has, others)

@@ -30,6 +30,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE", requires_all = ["ca", "cert"])]
     key: Option<PathBuf>,
 
+    /// Refuse the certificates that the authorities of --ca have revoked in this file, which is read again when it changes.
+    #[arg(long, value_name = "FILE", requires = "ca")]
+    crl: Option<PathBuf>,
+
     /// How long a node may be silent before it is lost.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse::silence)]
     pub(crate) timeout: Duration,
@@ -42,7 +46,7 @@ impl Options {
     /// It is in none, or what says so is unusable.
     pub(crate) fn identity(&self) -> Result<Identity, CliError> {
         match (&self.ca, &self.cert, &self.key) {
-            (Some(ca), Some(cert), Some(key)) => Identity::from_files(ca, cert, key).map_err(|error| explain(&error)),
+            (Some(ca), Some(cert), Some(key)) => Identity::from_files(ca, cert, key, self.crl.as_deref()).map_err(|error| explain(&error)),
             _ => {
                 let folder = cluster::folder()?;
                 Identity::load(&folder).map_err(|error| match error {

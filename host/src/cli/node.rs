@@ -79,7 +79,8 @@ struct Serve {
     #[arg(long, value_name = "HOST:PORT", value_parser = parse::address)]
     advertise: Vec<Address>,
 
-    /// Join the cluster of this token first, which `placehost cluster invite` printed.
+    /// Join the cluster of this token first, which `placehost cluster invite` printed; or renew the certificate there, where it has
+    /// expired, is about to, or was revoked.
     #[arg(long, value_name = "TOKEN", conflicts_with = "ca")]
     join: Option<Token>,
 

@@ -116,16 +116,19 @@ enum Ending {
 
 async fn conduct(host: &Host, args: &Args, plan: Plan, workers: &Handle) -> Result<ExitCode, CliError> {
     let Plan { mut config, sends, progress, .. } = plan;
-    let module = host.load(&args.module).await.map_err(|error| explain::load(&args.module, &error))?;
     let mut signals = Signals::listen()?;
     let stdout = Stdout::default();
     config.stdout = Output::new(stdout.clone());
     let starting = async {
+        let cannot_load = |error| explain::load(&args.module, &error);
         let Some(at) = &args.at else {
+            let module = host.load(&args.module).await.map_err(cannot_load)?;
             let spawned = host.spawn(&module, &args.start, config);
-            return spawned.map_err(|error| explain::spawn(&args.module, &module, &error));
+            return spawned.map_err(|error| explain::spawn(&args.module, module.other_exports(), &error));
         };
-        let node = at::reach(host, at, config.stdout.clone(), workers).await?;
+        let module = host.read(&args.module).await.map_err(cannot_load)?;
+        at::check(&args.module, &module, &args.start)?;
+        let node = at::reach(host, at, &config, workers).await?;
         let spawned = at::spawn(host, (at, &node), (&args.module, &module), &args.start, config).await;
         progress.clear();
         spawned

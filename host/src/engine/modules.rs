@@ -4,6 +4,7 @@
 //! that run places.
 
 mod inspect;
+mod source;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -25,6 +26,7 @@ use crate::id::Digest;
 use crate::place::State;
 
 pub use inspect::{Import, Inspection, Kind, StartFunction};
+pub use source::Source;
 
 /// The largest module that is read, in bytes.
 pub const MAX_MODULE: u64 = 256 << 20;
@@ -34,10 +36,7 @@ pub const MAX_MODULE: u64 = 256 << 20;
 pub struct Module(Arc<Inner>);
 
 struct Inner {
-    digest: Digest,
-    /// In bytes.
-    size: u64,
-    origin: Origin,
+    source: Source,
     compiled: Arc<Compiled>,
 }
 
@@ -152,7 +151,7 @@ pub enum LoadError {
 impl Module {
     /// BLAKE3 of its bytes.
     pub fn digest(&self) -> Digest {
-        self.0.digest
+        self.0.source.digest
     }
 
     /// Its start functions, by name.
@@ -191,50 +190,24 @@ impl Module {
         Ok(second.get_or_init(|| runnable))
     }
 
-    /// How long it is, in bytes.
-    pub(crate) fn size(&self) -> u64 {
-        self.0.size
-    }
-
-    /// The file that it was read from. It may have changed since.
-    pub(crate) fn file(&self) -> Option<&Path> {
-        match &self.0.origin {
-            Origin::File(path) => Some(path),
-            Origin::Shipped(..) | Origin::Memory(_) => None,
-        }
+    /// What it was compiled from.
+    pub(crate) fn source(&self) -> &Source {
+        &self.0.source
     }
 
     pub(crate) fn folder(&self) -> Option<&Path> {
-        self.file()?.parent()
+        self.0.source.file()?.parent()
     }
 
     /// What people call it: the name of its file, or its digest.
     pub(crate) fn label(&self) -> String {
-        match &self.0.origin {
-            Origin::File(path) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-            Origin::Shipped(label, _) => label.clone(),
-            Origin::Memory(_) => self.digest().to_string(),
-        }
-    }
-
-    /// Its bytes, to be shipped.
-    pub(crate) async fn bytes(&self) -> Result<Arc<Vec<u8>>, LoadError> {
-        let (path, digest) = match &self.0.origin {
-            Origin::Memory(bytes) | Origin::Shipped(_, Err(bytes)) => return Ok(Arc::clone(bytes)),
-            Origin::File(path) | Origin::Shipped(_, Ok(path)) => (path.clone(), self.digest()),
-        };
-        off_thread(move || match read(&path) {
-            Ok(bytes) if Digest::of(&bytes) == digest => Ok(Arc::new(bytes)),
-            Ok(_) => Err(LoadError::Changed { path }),
-            Err(error) => Err(error),
-        })
-        .await?
+        self.0.source.label()
     }
 }
 
 impl std::fmt::Debug for Module {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Module").field("digest", &self.0.digest).finish_non_exhaustive()
+        f.debug_struct("Module").field("digest", &self.0.source.digest).finish_non_exhaustive()
     }
 }
 
@@ -302,7 +275,12 @@ impl Modules {
                 return Err(error);
             }
         };
-        Ok(Module(Arc::new(Inner { digest, size, origin, compiled: Arc::clone(compiled) })))
+        Ok(Module(Arc::new(Inner { source: Source::new(digest, size, origin), compiled: Arc::clone(compiled) })))
+    }
+
+    /// Compiles a module that was read.
+    pub(crate) async fn compile_source(&self, source: &Source) -> Result<Module, LoadError> {
+        self.load_bytes(source.bytes().await?, source.origin.clone()).await
     }
 
     /// A module that another node has shipped before.
@@ -378,17 +356,22 @@ fn exports(engine: &Engine, linker: &Linker, component: &Component) -> wasmtime:
     Ok((Runnable { pre, starts }, others))
 }
 
+/// Why an export is no start function.
+const FUNCTION: &str = "it is no function";
+const CHANNEL: &str = "it does not take one `own<channel>` of places:core/channels";
+const RESULT: &str = "it returns neither nothing nor `result<_, string>`";
+
 /// Whether a start function of this type may fail, or why it is none.
 fn start_type(item: &ComponentItem) -> Result<bool, String> {
-    let ComponentItem::ComponentFunc(function) = item else { return Err("it is no function".into()) };
+    let ComponentItem::ComponentFunc(function) = item else { return Err(FUNCTION.into()) };
     if !takes_channel(function) {
-        return Err("it does not take one `own<channel>` of places:core/channels".into());
+        return Err(CHANNEL.into());
     }
     let mut results = function.results();
     match (results.next(), results.next()) {
         (None, None) => Ok(false),
         (Some(Type::Result(result)), None) if result.ok().is_none() && matches!(result.err(), Some(Type::String)) => Ok(true),
-        _ => Err("it returns neither nothing nor `result<_, string>`".into()),
+        _ => Err(RESULT.into()),
     }
 }
 

@@ -36,7 +36,9 @@ impl HostNode for State {
         let node = match network {
             Ok(network) => {
                 let (stdout, stderr) = (self.config.stdout.clone(), self.config.stderr.clone());
-                network.create(&hostname, options.into(), stdout, stderr).await
+                // What this place starts there has no more than it has, and that has to be counted.
+                let options = CreateOptions { fuel: self.config.limits.fuel, ..options.into() };
+                network.create(&hostname, options, stdout, stderr).await
             }
             Err(error) => Err(error),
         };
@@ -112,6 +114,6 @@ impl State {
 impl From<nodes::CreateOptions> for CreateOptions {
     fn from(options: nodes::CreateOptions) -> Self {
         let nodes::CreateOptions { listen_port, placehost_path, ssh_path, user, time_out } = options;
-        Self { listen_port, placehost_path, ssh_path, user, time_out: time_out.map(Duration::from_nanos) }
+        Self { listen_port, placehost_path, ssh_path, user, time_out: time_out.map(Duration::from_nanos), fuel: None }
     }
 }

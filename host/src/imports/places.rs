@@ -48,8 +48,10 @@ impl Host for State {
 }
 
 impl HostPlace for State {
-    fn id(&mut self, place: Resource<Place>) -> wasmtime::Result<PlaceId> {
-        Ok(self.table.get(&place)?.id().into())
+    async fn id(&mut self, place: Resource<Place>) -> wasmtime::Result<PlaceId> {
+        let place = self.table.get(&place)?;
+        place.started().await;
+        Ok(place.id().into())
     }
 
     async fn wait(&mut self, place: Resource<Place>) -> wasmtime::Result<ExitReason> {
@@ -144,7 +146,8 @@ impl State {
             None => self.module.clone(),
         };
         let owner = Arc::clone(&self.owner);
-        match node.spawn(Order { module, start, config, name, detached, owner, explicit_grants }).await {
+        let (module, compiled) = (module.source().clone(), Some(module));
+        match node.spawn(Order { module, compiled, start, config, name, detached, owner, explicit_grants }).await {
             // This place is being killed and has only not noticed yet. There is nothing it could do with an error.
             Err(SpawnError::Ending) => std::future::pending().await,
             Err(error) => Err(error.into()),

@@ -194,6 +194,21 @@ impl Authority {
         Ok((chain, key.serialize_der().into()))
     }
 
+    /// A new certificate for the machine's own node, with the name of the old one.
+    pub(super) fn renew(
+        &self,
+        folder: &Folder,
+        old: &Certificate,
+    ) -> Result<(Vec<Certificate>, PrivatePkcs8KeyDer<'static>), AuthorityError> {
+        let damaged = || AuthorityError::Damaged { path: folder.path(NODE), source: None };
+        let name: Name = old.name().parse().map_err(|_| damaged())?;
+        let _lock = folder.lock()?;
+        let (chain, key) = self.issue(&name, NODE_LIFE)?;
+        folder.write(NODE_KEY, pem("PRIVATE KEY", key.secret_pkcs8_der()).as_bytes())?;
+        folder.write(NODE, to_pem(&chain).as_bytes())?;
+        Ok((chain, key))
+    }
+
     fn node_params(&self, name: &Name, life: Duration) -> CertificateParams {
         let now = Moment::now();
         // Nobody is believed longer than who vouches for him.

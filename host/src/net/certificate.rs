@@ -2,12 +2,16 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::clock::Moment;
+
+/// How long before the end of a certificate it is to be renewed: time for people to do it.
+pub const RENEWAL: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Names a key: BLAKE3 of its public half, as X.509's `SubjectPublicKeyInfo` in DER.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -164,6 +168,13 @@ impl Certificate {
     /// The last second in which it is valid.
     pub fn until(&self) -> Moment {
         self.until
+    }
+
+    /// Whether it is over, or will be within [`RENEWAL`]. One that was made for less than twice that is renewed by whoever made it
+    /// so, and not due before it is over.
+    pub fn is_due(&self, now: Moment) -> bool {
+        let lasts = self.from.after(RENEWAL * 2) < self.until;
+        self.until < now || lasts && self.until < now.after(RENEWAL)
     }
 
     /// The fingerprint of its key.

@@ -23,13 +23,21 @@ pub(super) fn weight_of(length: usize, attachments: &Attachments) -> u64 {
     blobs.fold(length as u64 + WEIGHT, u64::saturating_add)
 }
 
-/// Reads a stream of messages to its end, of which `chunks` have been read, and what came before them by `decoder`.
-pub(super) async fn drain(hub: &Hub, session: &Arc<Session>, mut stream: Incoming, mut chunks: Vec<Bytes>, mut decoder: Decoder) {
+/// What of a stream has been read, and not looked at.
+#[derive(Default)]
+pub(super) struct Unread {
+    pub(super) frames: Vec<LinkFrame>,
+    pub(super) chunks: Vec<Bytes>,
+    pub(super) decoder: Decoder,
+}
+
+/// Reads a stream of messages to its end.
+pub(super) async fn drain(hub: &Hub, session: &Arc<Session>, mut stream: Incoming, unread: Unread) {
+    let Unread { mut frames, mut chunks, mut decoder } = unread;
     let mut weight = 0u64;
-    while !chunks.is_empty() {
-        let mut frames = Vec::new();
+    loop {
         let decoded = session::decode(&mut decoder, &chunks, &mut frames);
-        for frame in frames {
+        for frame in frames.drain(..) {
             let (attachments, data) = match frame {
                 LinkFrame::Message(data) => (Attachments::default(), data),
                 LinkFrame::Attached(attachments, data) => (attachments, data),
@@ -49,6 +57,9 @@ pub(super) async fn drain(hub: &Hub, session: &Arc<Session>, mut stream: Incomin
         }
         // A stream that breaks off does so with its session, or because whoever sent on it has ended it.
         chunks = stream.chunks().await.unwrap_or_default();
+        if chunks.is_empty() {
+            return;
+        }
     }
 }
 

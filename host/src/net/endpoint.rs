@@ -124,13 +124,14 @@ impl Endpoint {
                 Ok(Ok(connection)) => return Ok(connection),
                 Ok(Err(DialError::Refused(refusal))) => return Err(DialError::Refused(refusal)),
                 Ok(Err(error)) => tried.push(format!("{target}: {error}")),
-                Err(_) => tried.push(format!("{target}: no answer within {:.1} s", share.as_secs_f32())),
+                Err(_) => tried.push(format!("{target}: {}", no_answer(share))),
             }
         }
         Err(DialError::Silent { tried })
     }
 
     async fn dial_one(&self, target: SocketAddr, address: &str) -> Result<Connection, DialError> {
+        let began = Instant::now();
         let silent = |why: String| DialError::Silent { tried: vec![why] };
         let connecting = self.endpoint.connect_with(self.client.clone(), target, &self.identity.server_name());
         let connecting = connecting.map_err(|error| silent(error.to_string()))?;
@@ -140,6 +141,8 @@ impl Endpoint {
         };
         match connected {
             Ok(connection) => Connection::new(connection, &self.identity).ok_or_else(|| silent("it proved nothing".into())),
+            // QUIC's own time-out may be as long as the time to dial: whichever comes first, it is said in the same words.
+            Err(ConnectionError::TimedOut) => Err(silent(no_answer(began.elapsed()))),
             Err(error) => Err(match refusal::explain(&error, &self.identity, &address) {
                 Some(refusal) => DialError::Refused(Box::new(refusal)),
                 None => silent(error.to_string()),
@@ -163,6 +166,10 @@ impl Endpoint {
     pub(crate) async fn idle(&self) {
         self.endpoint.wait_idle().await;
     }
+}
+
+fn no_answer(within: Duration) -> String {
+    format!("no answer within {:.1} s", within.as_secs_f32())
 }
 
 impl Asking {

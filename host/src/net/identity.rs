@@ -19,7 +19,7 @@ use super::certificate::{Certificate, CertificateError, Fingerprint, Name};
 use super::clock::Moment;
 use super::crypto;
 use super::folder::{self, Folder, FolderError};
-use super::revocation::{ListError, Revocations};
+use super::revocation::{Kept, ListError, Revocations};
 use super::verify::{self, Rejection, Usage};
 
 /// What a node proves itself by, and whom it believes.
@@ -168,12 +168,21 @@ pub enum IdentityError {
     /// The list of revoked certificates is.
     #[error(transparent)]
     List(#[from] ListError),
+    /// A file of such lists is.
+    #[error("cannot use the revocation lists of `{of}`")]
+    Lists {
+        /// The file.
+        of: String,
+        /// What is wrong with it.
+        source: ListError,
+    },
 }
 
 impl IdentityError {
     /// What to do about it, if there is something.
     pub fn hint(&self) -> Option<String> {
-        const JOIN_AGAIN: &str = "`placehost cluster invite` on the authority's machine makes a token for a new certificate";
+        const JOIN_AGAIN: &str =
+            "`placehost node --join TOKEN` gets a new certificate; `placehost cluster invite` on the authority's machine prints a token";
         Some(match self {
             Self::Missing(_) => "`placehost cluster init` makes a cluster, and `placehost node --join TOKEN` joins one".into(),
             Self::Folder(error) => return error.hint(),
@@ -183,6 +192,10 @@ impl IdentityError {
             Self::Expired { .. } | Self::Revoked { .. } => JOIN_AGAIN.into(),
             Self::NotYet { .. } => "set the clock of this machine, as by NTP".into(),
             Self::NoAuthority { .. } => "the authorities come first, then the node's certificate, then its key".into(),
+            Self::Lists { source: ListError::Malformed, .. } => {
+                "a list begins with `-----BEGIN X509 CRL-----`, and has a number, by which a newer one is known".into()
+            }
+            Self::Lists { source: ListError::Stranger, .. } => "each list has to be signed by an authority of `--ca`".into(),
             Self::Purpose { .. } => "a node's certificate is for `server auth` and `client auth`".into(),
             _ => return None,
         })
@@ -209,25 +222,32 @@ impl Identity {
         let folder = Folder::open(path)?;
         let shown = |name| path.join(name).display().to_string();
         let found = Found { chain: &shown(NODE), key: &shown(NODE_KEY), roots: &shown(AUTHORITY) };
-        let chain = certificates(found.chain, &folder.read(NODE)?.ok_or_else(missing)?)?;
+        let mut chain = certificates(found.chain, &folder.read(NODE)?.ok_or_else(missing)?)?;
         let roots = certificates(found.roots, &folder.read(AUTHORITY)?.ok_or_else(missing)?)?;
-        let key = private_key(found.key, &folder.read(NODE_KEY)?.ok_or_else(missing)?)?;
-        let revocations = Revocations::open(roots.clone(), Some(folder))?;
+        let mut key = private_key(found.key, &folder.read(NODE_KEY)?.ok_or_else(missing)?)?;
         let authority = match Authority::load(path) {
             Ok(authority) => Some(authority),
             Err(AuthorityError::Missing { .. }) => None,
             Err(error) => return Err(error.into()),
         };
+        // Whoever signs for all need not be asked to sign for itself.
+        if let Some(authority) = authority.as_ref().filter(|_| chain[0].is_due(Moment::now())) {
+            match authority.renew(&folder, &chain[0]) {
+                Ok((new, its)) => (chain, key) = (new, its.into()),
+                Err(error) => tracing::warn!("cannot renew the certificate of this machine: {error}"),
+            }
+        }
+        let revocations = Revocations::open(roots.clone(), Kept::Folder(folder))?;
         Self::check(&found, chain, key, roots, revocations, authority)
     }
 
     /// That of files in PEM, as other tools for certificates write them: the authorities to believe, the node's certificate with what
-    /// leads to them, and its key. Whoever those authorities sign for servers and clients is a member, so they should sign for nothing
-    /// else. A newer list of what they have revoked can be given to [`Self::revocations`].
+    /// leads to them, its key, and perhaps the lists of what they have revoked (also in DER), which are read again when they change.
+    /// Whoever those authorities sign for servers and clients is a member, so they should sign for nothing else.
     ///
     /// # Errors
     /// [`IdentityError`].
-    pub fn from_files(ca: &Path, cert: &Path, key: &Path) -> Result<Self, IdentityError> {
+    pub fn from_files(ca: &Path, cert: &Path, key: &Path, crl: Option<&Path>) -> Result<Self, IdentityError> {
         let [shown_ca, shown_cert, shown_key] = [ca, cert, key].map(|path| path.display().to_string());
         let found = Found { chain: &shown_cert, key: &shown_key, roots: &shown_ca };
         let roots = certificates(found.roots, &folder::read(ca)?)?;
@@ -238,7 +258,9 @@ impl Identity {
             return Err(IdentityError::ReadableKey(shown_key));
         }
         let key = private_key(found.key, &text)?;
-        let revocations = Revocations::open(roots.clone(), None)?;
+        let kept = crl.map_or(Kept::Nowhere, |crl| Kept::File(crl.to_owned()));
+        let of = crl.map(|crl| crl.display().to_string()).unwrap_or_default();
+        let revocations = Revocations::open(roots.clone(), kept).map_err(|source| IdentityError::Lists { of, source })?;
         Self::check(&found, chain, key, roots, revocations, None)
     }
 
@@ -246,7 +268,7 @@ impl Identity {
     pub fn ephemeral() -> Self {
         let authority = Authority::ephemeral();
         let roots = vec![authority.certificate().clone()];
-        let revocations = Revocations::open(roots.clone(), None).expect("there is nothing to read");
+        let revocations = Revocations::open(roots.clone(), Kept::Nowhere).expect("there is nothing to read");
         let credential = Credential::by(&authority);
         Self { credentials: vec![credential], roots, authority: None, ephemeral: Some(authority), revocations }
     }
@@ -264,7 +286,7 @@ impl Identity {
         };
         let (roots, chain) = (read(bundle.roots)?, read(bundle.chain)?);
         let key = PrivateKeyDer::try_from(bundle.key).map_err(|_| IdentityError::Key(found.key.into()))?;
-        let revocations = Revocations::open(roots.clone(), None)?;
+        let revocations = Revocations::open(roots.clone(), Kept::Nowhere)?;
         for list in &bundle.revoked {
             revocations.accept(list)?;
         }
@@ -292,6 +314,20 @@ impl Identity {
     /// The node's own certificate.
     pub fn certificate(&self) -> &Certificate {
         &self.credentials[0].certificate
+    }
+
+    /// What people are to know and do where the certificate is about to expire; see [`Certificate::is_due`].
+    pub fn warning(&self, now: Moment) -> Option<String> {
+        let certificate = self.certificate();
+        let what = match (&self.authority, self.revocations.is_of_a_cluster()) {
+            _ if !certificate.is_due(now) => return None,
+            (Some(_), _) => "it is renewed when the node is started again",
+            (None, true) => {
+                "`placehost node --join TOKEN` renews it, with a token that `placehost cluster invite` prints on the authority's machine"
+            }
+            (None, false) => "whoever made it has to make another",
+        };
+        Some(format!("the certificate `{}` of this machine expires at {}: {what}", certificate.name(), certificate.until()))
     }
 
     /// Whom it believes.

@@ -101,21 +101,43 @@ pub async fn join(token: &Token, name: &Name, path: &Path) -> Result<Identity, J
     join_within(PATIENCE, token, name, path).await
 }
 
+/// As [`join`], for a machine that is in the token's cluster and [needs a new certificate](super::membership::Membership::is_due): it
+/// takes the old one's place.
+///
+/// # Errors
+/// [`JoinError`], within [`PATIENCE`]; the folder is as it was then. [`JoinError::Taken`]: the machine is in another cluster.
+pub async fn renew(token: &Token, name: &Name, path: &Path) -> Result<Identity, JoinError> {
+    let folder = Folder::make(path)?;
+    let authority = folder.read(AUTHORITY)?.and_then(|pem| Certificate::from_pem(&pem).ok()?.into_iter().next());
+    match authority.is_some_and(|authority| authority.fingerprint() == token.authority()) {
+        true => get(PATIENCE, token, name, &folder, path).await,
+        false => Err(JoinError::Taken(path.to_owned())),
+    }
+}
+
 async fn join_within(patience: Duration, token: &Token, name: &Name, path: &Path) -> Result<Identity, JoinError> {
     let folder = Folder::make(path)?;
     if folder.has(NODE) || folder.has(AUTHORITY) {
         return Err(JoinError::Taken(path.to_owned()));
     }
+    get(patience, token, name, &folder, path).await
+}
+
+/// Asks for a certificate, and keeps it in place of what is in the folder.
+async fn get(patience: Duration, token: &Token, name: &Name, folder: &Folder, path: &Path) -> Result<Identity, JoinError> {
+    let files = [NODE, AUTHORITY, NODE_KEY, revocation::FILE];
+    let before = files.map(|file| folder.read(file).ok().flatten());
     let key = new_key();
     let request = CertificateParams::default().serialize_request(&key).expect("a key of ours signs");
     let request = [REQUEST, name.as_str().as_bytes(), request.der()].into_iter().map(<[u8]>::to_vec).collect::<Vec<_>>();
     let answer = timeout(patience, ask(token, &request)).await;
     let tried = || token.addresses().iter().map(Address::to_string).collect::<Vec<_>>().join(", ");
     let Signed { chain, revoked } = answer.map_err(|_| JoinError::TimedOut { tried: tried() })??;
-    keep(&folder, &chain, pem("PRIVATE KEY", key.serialized_der()).as_bytes(), &revoked)?;
+    keep(folder, &chain, pem("PRIVATE KEY", key.serialized_der()).as_bytes(), &revoked)?;
     Identity::load(path).map_err(|error| {
-        for name in [NODE, AUTHORITY, NODE_KEY, revocation::FILE] {
-            let _ = folder.take(name);
+        for (file, before) in files.iter().zip(before) {
+            // Where the disk does not let us, that is the error anyway.
+            let _ = before.map_or_else(|| folder.take(file).map(drop), |bytes| folder.write(file, &bytes));
         }
         error.into()
     })

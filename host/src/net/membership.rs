@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::authority::{AUTHORITY, Authority, AuthorityError, NODE};
 use super::certificate::Certificate;
+use super::clock::Moment;
 use super::folder::Folder;
 use super::invite::Invite;
 use super::revocation::{self, List};
@@ -36,6 +37,11 @@ pub struct Member {
 }
 
 impl Membership {
+    /// Whether this machine needs a new certificate, by a new token: its own has expired, is about to, or was revoked.
+    pub fn is_due(&self, now: Moment) -> bool {
+        self.node.is_due(now) || self.revoked.contains(&self.node.serial())
+    }
+
     /// What is in a folder. Whether certificates are valid now is not looked at.
     ///
     /// # Errors

@@ -1,20 +1,24 @@
 //! Revocation lists: which certificates of an authority are believed no longer.
 //!
 //! A list is X.509's (RFC 5280, section 5), signed by the authority and numbered, so it may come from anybody: a newer one replaces
-//! an older one, and nothing else is accepted. In a cluster's folder it is a file, `revoked.crl`, which another process may replace at
-//! any time; so the file is looked at (one `stat`) at each handshake, and whenever [`Revocations::refresh`] is called.
+//! an older one, and nothing else is accepted. In a cluster's folder it is a file, `revoked.crl`; beside certificates of one's own it
+//! is a file that somebody else writes, with one list of each authority or more. Another process may replace it at any time; so the
+//! file is looked at (one `stat`) at each handshake, and whenever [`Revocations::refresh`] is called.
 
 use std::collections::HashSet;
 use std::fmt;
 use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rustls::pki_types::CertificateRevocationListDer;
+use rustls::pki_types::pem::PemObject;
 use tokio::sync::watch;
 use webpki::{CertRevocationList, OwnedCertRevocationList};
 use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate};
 
 use super::certificate::Certificate;
-use super::folder::{Folder, FolderError, LARGEST};
+use super::folder::{self, Folder, FolderError, LARGEST};
 
 /// The file in a cluster's folder.
 pub(super) const FILE: &str = "revoked.crl";
@@ -22,10 +26,57 @@ pub(super) const FILE: &str = "revoked.crl";
 /// What some authorities have revoked, as far as it is known here.
 pub struct Revocations {
     roots: Vec<Certificate>,
-    /// Where the list of the first authority is kept.
-    folder: Option<Folder>,
+    kept: Kept,
     held: Mutex<Held>,
     changes: watch::Sender<u64>,
+}
+
+/// Where lists are kept.
+#[derive(Clone, Debug)]
+pub(super) enum Kept {
+    /// Nowhere but in memory.
+    Nowhere,
+    /// In a cluster's folder: that of the first authority.
+    Folder(Folder),
+    /// In a file of somebody else's, in PEM or DER.
+    File(PathBuf),
+}
+
+impl Kept {
+    fn path(&self) -> Option<PathBuf> {
+        match self {
+            Self::Nowhere => None,
+            Self::Folder(folder) => Some(folder.path(FILE)),
+            Self::File(path) => Some(path.clone()),
+        }
+    }
+
+    /// The lists, each in DER.
+    fn read(&self) -> Result<Vec<Vec<u8>>, ListError> {
+        match self {
+            Self::Nowhere => Ok(Vec::new()),
+            Self::Folder(folder) => Ok(folder.read(FILE)?.into_iter().collect()),
+            Self::File(path) => from_file(path),
+        }
+    }
+
+    fn folder(&self) -> Option<&Folder> {
+        if let Self::Folder(folder) = self { Some(folder) } else { None }
+    }
+}
+
+/// The lists in a file.
+fn from_file(path: &Path) -> Result<Vec<Vec<u8>>, ListError> {
+    let bytes = folder::read(path)?;
+    // DER begins with the tag of a sequence, which no text does.
+    if bytes.first() == Some(&0x30) {
+        return Ok(vec![bytes]);
+    }
+    let lists: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(&bytes).map(|der| der.map(|der| der.to_vec())).collect();
+    match lists {
+        Ok(lists) if !lists.is_empty() => Ok(lists),
+        _ => Err(ListError::Malformed),
+    }
 }
 
 #[derive(Default)]
@@ -86,9 +137,9 @@ impl List {
 }
 
 impl Revocations {
-    /// Those that these authorities have made; that of the first is kept in the folder, if there is one.
-    pub(super) fn open(roots: Vec<Certificate>, folder: Option<Folder>) -> Result<Self, ListError> {
-        let new = Self { roots, folder, held: Mutex::default(), changes: watch::Sender::new(0) };
+    /// Those that these authorities have made, as far as they are kept here.
+    pub(super) fn open(roots: Vec<Certificate>, kept: Kept) -> Result<Self, ListError> {
+        let new = Self { roots, kept, held: Mutex::default(), changes: watch::Sender::new(0) };
         // At the start a list that cannot be read is an error: without it, who was revoked would be let in.
         new.read_again(&mut new.hold())?;
         Ok(new)
@@ -103,13 +154,13 @@ impl Revocations {
     pub fn accept(&self, der: &[u8]) -> Result<bool, ListError> {
         let list = List::verify(der, &self.roots)?;
         // Another process may be about to write it too. The lock is taken before ours, as `revoke` has no other.
-        let _lock = self.folder.as_ref().map(Folder::lock).transpose()?;
+        let _lock = self.kept.folder().map(Folder::lock).transpose()?;
         let mut held = self.hold();
         self.read_again(&mut held)?;
         if !held.is_new(&list) {
             return Ok(false);
         }
-        if let Some(folder) = self.folder.as_ref().filter(|_| self.roots.first().is_some_and(|root| root.subject == list.issuer)) {
+        if let Some(folder) = self.kept.folder().filter(|_| self.roots.first().is_some_and(|root| root.subject == list.issuer)) {
             folder.write(FILE, der)?;
         }
         self.put(&mut held, list);
@@ -128,6 +179,11 @@ impl Revocations {
     pub fn is_revoked(&self, certificate: &Certificate) -> bool {
         let held = self.hold();
         held.lists.iter().any(|list| list.issuer == certificate.issuer && list.serials.contains(certificate.raw_serial()))
+    }
+
+    /// Whether they are kept in a cluster's folder.
+    pub(super) fn is_of_a_cluster(&self) -> bool {
+        self.kept.folder().is_some()
     }
 
     /// Changes whenever a list does, so that sessions with whom it names can be closed.
@@ -154,17 +210,19 @@ impl Revocations {
     }
 
     fn read_again(&self, held: &mut Held) -> Result<(), ListError> {
-        let Some(folder) = &self.folder else { return Ok(()) };
-        let stamp = std::fs::metadata(folder.path(FILE)).ok().map(|about| (about.mtime(), about.mtime_nsec(), about.ino(), about.size()));
+        let Some(path) = self.kept.path() else { return Ok(()) };
+        let stamp = std::fs::metadata(&path).ok().map(|about| (about.mtime(), about.mtime_nsec(), about.ino(), about.size()));
         if stamp == held.seen {
             return Ok(());
         }
         // Noted first, so that a file that cannot be read is complained of once.
         held.seen = stamp;
-        let Some(der) = folder.read(FILE)? else { return Ok(()) };
-        let list = List::verify(&der, &self.roots)?;
-        if held.is_new(&list) {
-            self.put(held, list);
+        // All of them are good, or none is believed: a file that is being written may end in the middle.
+        let lists: Result<Vec<_>, _> = self.kept.read()?.iter().map(|der| List::verify(der, &self.roots)).collect();
+        for list in lists? {
+            if held.is_new(&list) {
+                self.put(held, list);
+            }
         }
         Ok(())
     }

@@ -22,13 +22,15 @@ use super::certificate::{Certificate, Name, pem, to_pem};
 use super::clock::Moment;
 use super::crypto;
 use super::identity::{Credential, Identity, IdentityError, Role};
-use super::join::{JoinError, ServeJoinError, join, serve_join};
+use super::join::{JoinError, ServeJoinError, join, renew, serve_join};
+use super::membership::Membership;
 use super::refusal::{Refusal, Refuser, Why, explain};
-use super::revocation::{ListError, Revocations};
+use super::revocation::{Kept, ListError, Revocations};
 use super::tls::{PROTOCOL, client_config, server_config};
 use super::verify::Verifier;
 
 const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 fn name(text: &str) -> Name {
     text.parse().expect("it is a name")
@@ -37,7 +39,7 @@ fn name(text: &str) -> Name {
 /// A node with this certificate that believes these authorities.
 fn node((chain, key): (Vec<Certificate>, PrivatePkcs8KeyDer<'static>), roots: &[&Authority]) -> Arc<Identity> {
     let roots: Vec<_> = roots.iter().map(|root| root.certificate().clone()).collect();
-    let revocations = Revocations::open(roots.clone(), None).expect("there is nothing to read");
+    let revocations = Revocations::open(roots.clone(), Kept::Nowhere).expect("there is nothing to read");
     Arc::new(Identity::assemble(vec![Credential::unchecked(chain, key.into())], roots, revocations, None))
 }
 
@@ -383,6 +385,65 @@ async fn a_machine_joins_once() {
     assert!(refusal.to_string().contains("refused the token: it was used already"), "{refusal}");
 }
 
+/// Makes the certificate of a machine one that this authority has signed for that time.
+fn replace(path: &Path, authority: &Authority, from: Moment, until: Moment) {
+    let (chain, key) = authority.issue_between("host2", from, until);
+    fs::write(path.join(NODE), to_pem(&chain)).expect("it is ours");
+    fs::write(path.join("node.key"), pem("PRIVATE KEY", key.secret_pkcs8_der())).expect("it is ours");
+}
+
+#[tokio::test]
+async fn a_certificate_that_ends_is_renewed_by_a_token() {
+    let (above, path, authority) = cluster();
+    let one = Arc::new(Identity::load(&path).expect("it can be used"));
+    let (_serving, address, _told) = serve(&one);
+    let invite = || authority.invite(vec![address.clone()], HOUR).expect("it can be written");
+    let home = above.path().join("two");
+    let first = join(&invite(), &name("host2"), &home).await.expect("it can join");
+    let now = Moment::now();
+    assert_eq!(first.warning(now), None);
+    let is_due = || Membership::read(&home).expect("it is a member").is_due(now);
+    assert!(!is_due());
+
+    // While it is valid, there is a warning; when it has expired, an error that says what to do.
+    replace(&home, &authority, now.before(300 * DAY), now.after(20 * DAY));
+    let warning = Identity::load(&home).expect("it is valid").warning(now).expect("it ends soon");
+    assert!(warning.contains("`host2` of this machine expires at") && warning.contains("placehost node --join"), "{warning}");
+    assert!(is_due());
+    let renewed = renew(&invite(), &name("host2"), &home).await.expect("it is renewed");
+    assert!(renewed.certificate().until() > now.after(300 * DAY) && renewed.warning(now).is_none());
+    assert!(meet(&one, &Arc::new(renewed)).await.server.is_ok());
+    replace(&home, &authority, now.before(300 * DAY), now.before(DAY));
+    let error = Identity::load(&home).expect_err("it has expired");
+    assert!(error.hint().is_some_and(|hint| hint.contains("placehost node --join")), "{error}");
+    assert!(is_due());
+    // One that is refused changes nothing.
+    let used = invite();
+    renew(&used, &name("host2"), &home).await.expect("it is renewed");
+    let kept = fs::read(home.join(NODE)).expect("it is there");
+    assert!(matches!(renew(&used, &name("host2"), &home).await, Err(JoinError::Refused(_))));
+    let (_above, _, other) = cluster();
+    let foreign = other.invite(vec![address.clone()], HOUR).expect("it can be written");
+    assert!(matches!(renew(&foreign, &name("host2"), &home).await, Err(JoinError::Taken(_))));
+    assert_eq!(fs::read(home.join(NODE)).expect("it is there"), kept);
+    // A certificate for a short time, as for a launched node, is nobody's worry.
+    replace(&home, &authority, now.before(HOUR), now.after(20 * DAY));
+    assert_eq!(Identity::load(&home).expect("it is valid").warning(now), None);
+}
+
+#[test]
+fn the_machine_of_the_authority_renews_its_own_certificate() {
+    let (_above, path, authority) = cluster();
+    let now = Moment::now();
+    for until in [now.after(20 * DAY), now.before(DAY)] {
+        replace(&path, &authority, now.before(300 * DAY), until);
+        let one = Identity::load(&path).expect("it is renewed");
+        assert!(one.certificate().until() > now.after(300 * DAY));
+        assert_eq!((one.certificate().name(), one.warning(now)), ("host2", None));
+        assert_eq!(Identity::load(&path).expect("it is valid").certificate(), one.certificate(), "once");
+    }
+}
+
 #[tokio::test]
 async fn expired_and_foreign_tokens_are_refused_with_their_reason() {
     let (above, path, authority) = cluster();
@@ -452,7 +513,8 @@ impl Files {
     }
 
     fn load(&self) -> Result<Identity, IdentityError> {
-        Identity::from_files(&self.path("ca"), &self.path("cert"), &self.path("key"))
+        let crl = Some(self.path("crl")).filter(|path| path.exists());
+        Identity::from_files(&self.path("ca"), &self.path("cert"), &self.path("key"), crl.as_deref())
     }
 
     #[track_caller]
@@ -469,6 +531,46 @@ async fn certificates_of_ones_own_serve_as_well() {
     let issue = |of| authority.issue_between(of, now.before(HOUR), now.after(HOUR));
     let [one, two] = ["one", "two"].map(|of| Arc::new(Files::of(&authority, &issue(of)).load().expect("they fit")));
     assert!(meet(&one, &two).await.server.is_ok());
+}
+
+#[tokio::test]
+async fn lists_beside_certificates_of_ones_own_are_read_again_when_they_change() {
+    let (_above, _, authority) = cluster();
+    let [one, two] = ["host1", "host2"].map(|of| Files::of(&authority, &authority.issue(&name(of), HOUR).expect("it can be issued")));
+    let list = || pem("X509 CRL", &authority.revoked().expect("it can be read"));
+    one.put("crl", &list());
+    let (first, second) = (Arc::new(one.load().expect("they fit")), Arc::new(two.load().expect("they fit")));
+    let changes = first.revocations().watch();
+    assert!(meet(&first, &second).await.server.is_ok());
+    authority.revoke("host2").expect("there is one");
+    assert!(meet(&first, &second).await.server.is_ok(), "nobody has written it to the file");
+
+    one.put("crl", &list());
+    first.revocations().refresh();
+    assert!(changes.has_changed().expect("it is watched"), "so that sessions can be closed");
+    let refuse = async || {
+        let says = ["the client was refused: its certificate is revoked", "the server refused our certificate: it is revoked"];
+        refuses("server", &meet(&first, &second).await, &first, &second, says);
+        let says = ["the client refused our certificate: it is revoked", "the server was refused: its certificate is revoked"];
+        refuses("client", &meet(&second, &first).await, &second, &first, says);
+    };
+    refuse().await;
+    // What was revoked stays so when the file is damaged, empty or gone.
+    for text in ["-----BEGIN X509 CRL-----\nAAAA\n", "", "hello"] {
+        one.put("crl", text);
+        refuse().await;
+        let error = one.load().expect_err("it is no list");
+        assert!(matches!(&error, IdentityError::Lists { of, source: ListError::Malformed } if of.ends_with("crl")), "{error:?}");
+        assert!(error.hint().is_some());
+    }
+    fs::remove_file(one.path("crl")).expect("it is there");
+    refuse().await;
+    // Who begins later hears of it by DER as well, and not by another authority.
+    fs::write(one.path("crl"), authority.revoked().expect("it can be read")).expect("there is room");
+    assert!(one.load().expect("they fit").revocations().is_revoked(second.certificate()));
+    let (_above, _, stranger) = cluster();
+    one.put("crl", &pem("X509 CRL", &stranger.revoked().expect("it can be read")));
+    assert!(matches!(one.load(), Err(IdentityError::Lists { source: ListError::Stranger, .. })));
 }
 
 #[test]
@@ -540,6 +642,6 @@ proptest! {
         let _ = Certificate::from_der(&bytes);
         let _ = Certificate::from_pem(&bytes);
         let _ = text.parse::<Bundle>();
-        let _ = Revocations::open(Vec::new(), None).expect("there is nothing to read").accept(&bytes);
+        let _ = Revocations::open(Vec::new(), Kept::Nowhere).expect("there is nothing to read").accept(&bytes);
     }
 }

@@ -4,8 +4,13 @@
 
 use std::sync::Arc;
 
+use tokio::sync::SetOnce;
+
 use super::{Ender, ExitReason, Life, Place};
 use crate::id::PlaceId;
+
+/// Asks for the end of a place elsewhere, for a reason, and does not wait.
+pub(crate) type End = Box<dyn Fn(ExitReason) + Send + Sync>;
 
 /// Tells the end of a place elsewhere to all who have handles to it here. Dropped before it has told anything, it tells that the
 /// node is lost.
@@ -13,14 +18,19 @@ use crate::id::PlaceId;
 pub(crate) struct Teller(Arc<Life>);
 
 impl Place {
-    /// A place elsewhere, and who tells its end. `kill` asks for that end and does not wait; it may be called any number of times.
-    pub(crate) fn elsewhere(id: PlaceId, start: &str, kill: Box<dyn Fn() + Send + Sync>) -> (Self, Teller) {
-        let life = Arc::new(Life::new(id, start.into(), Ender::Elsewhere(kill)));
+    /// A place elsewhere, and who tells its end. `end` may be called any number of times.
+    pub(crate) fn elsewhere(id: PlaceId, start: &str, end: End) -> (Self, Teller) {
+        let life = Arc::new(Life::new(id, start.into(), Ender::Elsewhere(end, SetOnce::new())));
         (Self(Arc::clone(&life)), Teller(life))
     }
 }
 
 impl Teller {
+    /// The node it runs on has said that it does.
+    pub(crate) fn started(&self) {
+        self.0.started();
+    }
+
     /// Tells how it ended.
     pub(crate) fn tell(self, reason: ExitReason) {
         self.0.tell(reason);
@@ -38,20 +48,18 @@ impl Drop for Teller {
 mod tests {
     use std::future::Future;
     use std::pin::pin;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::Mutex;
     use std::task::{Context, Poll, Waker};
 
     use super::*;
     use crate::id::NodeId;
 
-    type Kills = Arc<AtomicUsize>;
+    type Kills = Arc<Mutex<Vec<ExitReason>>>;
 
     fn elsewhere(seq: u64) -> (Place, Teller, Kills) {
         let kills = Kills::default();
-        let count = Arc::clone(&kills);
-        let kill = Box::new(move || {
-            count.fetch_add(1, Ordering::Relaxed);
-        });
+        let asked = Arc::clone(&kills);
+        let kill = Box::new(move |reason| asked.lock().unwrap().push(reason));
         let (place, teller) = Place::elsewhere(PlaceId { node: NodeId(7), seq }, "main", kill);
         (place, teller, kills)
     }
@@ -64,7 +72,7 @@ mod tests {
     }
 
     fn times(kills: &Kills) -> usize {
-        kills.load(Ordering::Relaxed)
+        kills.lock().unwrap().len()
     }
 
     #[test]
@@ -73,6 +81,16 @@ mod tests {
         assert_eq!(ended(&place), None);
         teller.tell(ExitReason::Exited(7));
         assert_eq!((ended(&place), ended(&place.clone())), (Some(ExitReason::Exited(7)), Some(ExitReason::Exited(7))));
+    }
+
+    #[test]
+    fn it_is_known_to_have_started_when_its_node_says_so_or_that_it_ended() {
+        let started = |place: &Place| pin!(place.started()).poll(&mut Context::from_waker(Waker::noop())).is_ready();
+        let ((one, tell_one, _), (two, tell_two, _)) = (elsewhere(1), elsewhere(2));
+        assert!(!started(&one) && !started(&two));
+        tell_one.started();
+        drop(tell_two);
+        assert!(started(&one) && started(&two));
     }
 
     #[test]
@@ -105,6 +123,8 @@ mod tests {
         one.0.link(&three);
         tell_one.tell(ExitReason::NodeLost);
         assert_eq!((times(&killed_two), times(&killed_three)), (0, 1));
+        let which = format!("a place that it is linked to ended: {} was lost with its node", one.id());
+        assert_eq!(*killed_three.lock().unwrap(), [ExitReason::Linked(which.into())]);
         // One that has ended in error already fires at once.
         let (four, _tell_four, killed_four) = elsewhere(4);
         four.0.link(&one);

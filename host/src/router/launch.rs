@@ -67,7 +67,10 @@ pub(super) async fn launch(
     let placehost = options.placehost_path.as_deref().unwrap_or("placehost");
     let patience = options.time_out.unwrap_or(PATIENCE);
     let port = options.listen_port.map_or_else(|| "0".into(), |port| port.to_string());
-    let remote = format!("{} node --bootstrap --listen-port {port}", quote(placehost));
+    let mut remote = format!("{} node --bootstrap --listen-port {port}", quote(placehost));
+    if let Some(fuel) = options.fuel {
+        let _ = write!(remote, " --fuel {fuel}");
+    }
     let target = options.user.as_deref().map_or_else(|| machine.to_owned(), |user| format!("{user}@{machine}"));
 
     let name: Name = machine.parse().unwrap_or_else(|_| Name::of_this_machine());

@@ -62,6 +62,7 @@ impl There {
         let answer = answers.recv().await;
         abandon.armed = false;
         if let Some(Answer::Started { place, spare }) = answer {
+            self.guest.standing.is_answered(request);
             self.guest.proven.works(proof);
             self.guest.proven.spare(spare);
             return Ok(place);
@@ -97,14 +98,14 @@ impl Peer for There {
     }
 
     async fn spawn(&self, order: Order) -> Result<(Place, Channel), SpawnError> {
-        let Order { module, start, config, name, detached, owner, explicit_grants } = order;
+        let Order { module, start, config, name, detached, owner, explicit_grants, .. } = order;
         // As it would be here: the other node could only say no.
         name.as_deref().map_or(Ok(()), place::check_name)?;
         let (here, there) = Channel::pair_on(config.bounds, &owner.account)?;
         let inflow = here.inflow();
         let link = self.hub.send_end(self.session.key(), there).ok_or(SpawnError::NodeLost)?;
         let (stdout, stderr) = (config.stdout.clone(), config.stderr.clone());
-        let size = module.size();
+        let size = module.size;
         let file = module.label();
         let digest = module.digest();
         let offer = self.guest.offers.offer(module);
@@ -152,11 +153,13 @@ impl Peer for There {
             }
         };
         let (hub, key) = (self.hub.clone(), self.session.key());
-        let kill = move || hub.tell(key, Control::Kill(request));
-        let (place, teller) = Place::elsewhere(id, &start, Box::new(kill.clone()));
+        let end = move |reason| {
+            let linked = if let ExitReason::Linked(which) = reason { Some(shorten(&which)) } else { None };
+            hub.tell(key, Control::Kill(request, linked));
+        };
+        let (place, teller) = Place::elsewhere(id, &start, Box::new(end.clone()));
         self.guest.standing.tell_by(request, teller);
-        if !detached && !owner.family.adopt_remote(id, Box::new(kill.clone())) {
-            kill();
+        if !detached && !owner.family.adopt_remote(id, Box::new(move || end(ExitReason::Killed))) {
             return Err(SpawnError::Ending);
         }
         if let Some(host) = self.host.upgrade().filter(|_| !detached) {
@@ -181,7 +184,8 @@ impl Peer for There {
         let Some((request, mut answers)) = self.ask(Ask::Watch(place), expect) else { return Err(LookupError::NodeLost) };
         match answers.recv().await {
             Some(Answer::Started { place: id, .. }) => {
-                let (watched, teller) = Place::elsewhere(id, "", Box::new(|| {}));
+                let (watched, teller) = Place::elsewhere(id, "", Box::new(|_| {}));
+                self.guest.standing.is_answered(request);
                 self.guest.standing.tell_by(request, teller);
                 Ok(watched)
             }
@@ -256,7 +260,7 @@ struct Abandon<'a> {
 impl Drop for Abandon<'_> {
     fn drop(&mut self) {
         if self.armed {
-            self.there.hub.tell(self.there.session.key(), Control::Kill(self.request));
+            self.there.hub.tell(self.there.session.key(), Control::Kill(self.request, None));
             self.there.guest.standing.forget(self.request);
             self.there.session.outputs.forget(self.request);
         }
@@ -319,7 +323,8 @@ struct Stands {
     known: Option<ExitReason>,
     /// What the place puts on its channel, on its way to who started it.
     inflow: Option<Inflow>,
-    /// Its module, which may be wanted until it is known to have started.
+    /// Whether the request is answered. Until then its module may be wanted.
+    answered: bool,
     offer: Option<Offer>,
 }
 
@@ -333,18 +338,26 @@ enum Tell {
 
 impl Standing {
     fn expect(&self, request: RequestId, inflow: Option<Inflow>) {
-        lock(&self.0).insert(request, Stands { tell: Tell::Expected, known: None, inflow, offer: None });
+        lock(&self.0).insert(request, Stands { tell: Tell::Expected, known: None, inflow, answered: false, offer: None });
     }
 
     /// Its module may be wanted until it [is answered](Self::is_answered).
     fn offers(&self, request: RequestId, offer: Offer) {
-        if let Some(stands) = lock(&self.0).get_mut(&request) {
+        if let Some(stands) = lock(&self.0).get_mut(&request).filter(|stands| !stands.answered) {
             stands.offer = Some(offer);
         }
     }
 
     fn is_answered(&self, request: RequestId) {
-        let offer = lock(&self.0).get_mut(&request).and_then(|stands| stands.offer.take());
+        let mut map = lock(&self.0);
+        let Some(stands) = map.get_mut(&request) else { return };
+        stands.answered = true;
+        if let Tell::Teller(teller) = &stands.tell {
+            teller.started();
+        }
+        let offer = stands.offer.take();
+        // It looks after itself under a lock of its own.
+        drop(map);
         drop(offer);
     }
 
@@ -369,7 +382,12 @@ impl Standing {
                 drop(map);
                 teller.tell(reason);
             }
-            Some(stands) => drop(map.insert(request, Stands { tell: Tell::Teller(teller), ..stands })),
+            Some(stands) => {
+                if stands.answered {
+                    teller.started();
+                }
+                map.insert(request, Stands { tell: Tell::Teller(teller), ..stands });
+            }
             // The session is over: dropping the teller tells so, with no lock held.
             None => drop(map),
         }

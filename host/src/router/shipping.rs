@@ -11,16 +11,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use placehost_proto::frame::{Head, Refusal, Spawn};
 use placehost_proto::{Control, Digest, SessionKey};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::serve::load_refusal;
 use super::{Guest, lock};
-use crate::engine::{MAX_MODULE, Module};
+use crate::engine::{MAX_MODULE, Module, Source};
 use crate::host::Shared;
 use crate::net::blob;
 use crate::net::hub::Hub;
 use crate::net::session::{Incoming, Session};
 
+/// How many kept modules are read at once: until it is compiled, a module's bytes are in nobody's account.
+const READERS: usize = 4;
 /// How many bytes are handed to the stream at once.
 const PIECE: usize = 256 << 10;
 
@@ -36,12 +38,13 @@ type Waiters = Vec<oneshot::Sender<Result<Arrived, Refusal>>>;
 /// The modules that this node waits for, and those that have come.
 pub(super) struct Shipments {
     folder: Option<PathBuf>,
+    readers: Semaphore,
     wanted: Mutex<HashMap<(SessionKey, Digest), Waiters>>,
 }
 
 impl Shipments {
     pub(super) fn new(folder: Option<PathBuf>) -> Self {
-        Self { folder, wanted: Mutex::default() }
+        Self { folder, readers: Semaphore::new(READERS), wanted: Mutex::default() }
     }
 
     /// The module of a spawn: known, kept, or shipped now.
@@ -53,11 +56,22 @@ impl Shipments {
         if let Some(module) = host.modules.known(*digest) {
             return Ok(module);
         }
-        let Arrived { bytes, kept } = match self.kept(*digest).await {
-            Some(arrived) => arrived,
-            None => self.shipped(hub, session, *digest).await?,
-        };
+        if let Some(module) = self.load_kept(host, *digest, file).await? {
+            return Ok(module);
+        }
+        let Arrived { bytes, kept } = self.shipped(hub, session, *digest).await?;
         host.modules.load_shipped(bytes, file, kept).await.map_err(|error| load_refusal(file, &error))
+    }
+
+    /// A module that is kept is read once, however many ask for it at the same time.
+    async fn load_kept(&self, host: &Arc<Shared>, digest: Digest, file: &str) -> Result<Option<Module>, Refusal> {
+        // It is never closed.
+        let Ok(_turn) = self.readers.acquire().await else { return Ok(None) };
+        if let Some(module) = host.modules.known(digest) {
+            return Ok(Some(module));
+        }
+        let Some(Arrived { bytes, kept }) = self.kept(digest).await else { return Ok(None) };
+        host.modules.load_shipped(bytes, file, kept).await.map(Some).map_err(|error| load_refusal(file, &error))
     }
 
     /// A module that came in a former life of this node, if it is still what it was.
@@ -168,7 +182,7 @@ fn write(folder: &Path, digest: Digest, bytes: &[u8]) -> io::Result<PathBuf> {
 
 /// The modules of the spawns that wait for an answer, which the peer may want.
 #[derive(Clone, Default)]
-pub(super) struct Offers(Arc<Mutex<HashMap<Digest, (Module, usize)>>>);
+pub(super) struct Offers(Arc<Mutex<HashMap<Digest, (Source, usize)>>>);
 
 /// An offer, until dropped.
 pub(super) struct Offer {
@@ -177,7 +191,7 @@ pub(super) struct Offer {
 }
 
 impl Offers {
-    pub(super) fn offer(&self, module: Module) -> Offer {
+    pub(super) fn offer(&self, module: Source) -> Offer {
         let digest = module.digest();
         lock(&self.0).entry(digest).or_insert((module, 0)).1 += 1;
         Offer { offers: self.clone(), digest }

@@ -128,3 +128,33 @@ fn starts_some_from_another_node(ch: Channel<(), ()>) -> places::Result {
         other => panic!("{other:?}"),
     }
 }
+
+/// Knows a counter named `left` on the node of the argument by every way there is, and says so. It says when that node is lost; and
+/// when it hears that another life of the node is there, it tries each way again, and then comes anew.
+#[places::start]
+fn knows_a_former_life(ch: Channel<String, String>) -> places::Result {
+    let [node] = nodes()?;
+    let place = counter::at(&node).named("left").spawn()?;
+    let old = client(&node, "left")?;
+    assert_eq!(old.put_get(1)?, 1);
+    ch.put("it knows")?;
+    // What is put after the end of that life is under way when the next one is there already.
+    assert_eq!((0..).find_map(|_| old.put(1).err()), Some(Error::NodeLost));
+    ch.put("it is lost")?;
+    ch.get()?;
+
+    let lost = || {
+        assert_eq!(old.put(1), Err(Error::NodeLost));
+        assert_eq!(place.wait(), ExitReason::NodeLost);
+        assert_eq!(client(&node, "left").err(), Some(Error::NodeLost));
+        assert_eq!(counter::at(&node).spawn().err(), Some(Error::NodeLost));
+        not_found(monitor(place.id()), "that life of it is over");
+        place.kill();
+    };
+    lost();
+    let [next] = nodes()?;
+    assert_ne!(next.id(), node.id());
+    lost();
+    let new = client(&next, "left")?;
+    Ok(ch.put(format!("it counts {}", new.put_get(1)?))?)
+}

@@ -1,6 +1,7 @@
 //! Introductions: two nodes that a third forwards between, brought together.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
 use super::{Action, Node};
 use crate::frame::{Control, Introduce};
@@ -12,6 +13,8 @@ const MAX_ATTEMPTS: usize = 256;
 /// How many addresses of a node are tried, and how long they may be.
 const MAX_ADDRESSES: usize = 16;
 const MAX_ADDRESS: usize = 300;
+/// An introduction that came to nothing is tried again after the time-out, then after twice as long, and so on, so many times.
+const DOUBLED: u32 = 6;
 
 /// The part of a node in introductions: its own, and those of others.
 #[derive(Debug, Default)]
@@ -25,6 +28,9 @@ pub(super) struct Introductions {
     dialling: HashMap<u64, Attempt>,
     /// Where this node has asked, by the introducer and its number.
     attaching: HashMap<(NodeId, u64), Attaching>,
+    /// How often it was in vain to introduce the other sides of two links, the lower key first, and when it is tried again.
+    failed: HashMap<(LinkKey, LinkKey), u32>,
+    again: BTreeSet<(Duration, LinkKey, LinkKey)>,
 }
 
 /// An introduction by this node.
@@ -74,9 +80,20 @@ struct Attaching {
 
 impl Introductions {
     pub(super) fn is_empty(&self) -> bool {
-        let Self { own, expected, dialling, attaching, .. } = self;
+        let Self { own, expected, dialling, attaching, failed, again, .. } = self;
         let dials = dialling.values().any(|attempt| !attempt.waiting.is_empty());
-        own.is_empty() && expected.is_empty() && attaching.is_empty() && !dials
+        own.is_empty() && expected.is_empty() && attaching.is_empty() && failed.is_empty() && again.is_empty() && !dials
+    }
+
+    /// When something is to be tried again.
+    pub(super) fn timeout(&self) -> Option<Duration> {
+        self.again.first().map(|(due, ..)| *due)
+    }
+
+    /// Nothing is known of this link any more: it is another, or elsewhere.
+    fn start_over(&mut self, link: LinkKey) {
+        self.failed.retain(|(one, other), _| *one != link && *other != link);
+        self.again.retain(|(_, one, other)| *one != link && *other != link);
     }
 
     fn number(&mut self) -> u64 {
@@ -99,6 +116,30 @@ impl Node {
             }
         }
         self.introduce(one, other, false);
+    }
+
+    /// It was in vain. Who could not be reached may be later on: that is tried ever more rarely.
+    fn try_later(&mut self, one: LinkKey, other: LinkKey) {
+        let pair = (one.min(other), one.max(other));
+        let failed = self.introductions.failed.entry(pair).or_default();
+        let wait = self.config.timeout * (1 << (*failed).min(DOUBLED));
+        *failed = failed.saturating_add(1);
+        self.introductions.again.insert((self.now + wait, pair.0, pair.1));
+    }
+
+    /// Tries again what is due.
+    pub(super) fn introduce_due(&mut self) {
+        while self.introductions.timeout().is_some_and(|due| due <= self.now)
+            && let Some((_, one, other)) = self.introductions.again.pop_first()
+        {
+            self.introduce(one, other, false);
+        }
+    }
+
+    /// A link goes another way: its other side is another.
+    pub(super) fn link_is_elsewhere(&mut self, link: LinkKey) {
+        self.introductions.start_over(link);
+        self.introduce_again(link);
     }
 
     /// After a link has come to rest: what could not be done before may be possible now.
@@ -212,14 +253,16 @@ impl Node {
 
     fn expecting(&mut self, session: SessionKey, number: u64, yes: bool) -> Breach {
         let Some(own) = self.introductions.own.get_mut(&number) else { return Ok(()) };
-        let (from, to) = (own.from, own.to);
+        let (from_link, to) = (own.from, own.to);
         if self.links.get(&to).is_none_or(|entry| entry.route.session != session) {
             return Err("an answer to somebody else's introduction");
         }
         own.met = yes;
-        let (Some((node, key)), Some(from)) = (self.known(session), self.links.get(&from).map(|entry| entry.route)) else { return Ok(()) };
+        let route = self.links.get(&from_link).map(|entry| entry.route);
+        let (Some((node, key)), Some(from)) = (self.known(session), route) else { return Ok(()) };
         if !yes {
             self.give_up(number);
+            self.try_later(from_link, to);
             return Ok(());
         }
         let addresses = self.addresses(session);
@@ -323,6 +366,8 @@ impl Node {
         }
         if !swapped && !self.addresses(session).is_empty() {
             self.introduce(to, from, true);
+        } else {
+            self.try_later(from, to);
         }
         Ok(())
     }
@@ -422,6 +467,7 @@ impl Node {
         self.introductions.expected.retain(|_, it| it.link != link);
         self.introductions.dialling.values_mut().for_each(|it| it.waiting.retain(|it| it.link != link));
         self.introductions.attaching.retain(|_, it| it.link != link);
+        self.introductions.start_over(link);
     }
 
     /// No link will come to this route.

@@ -294,3 +294,41 @@ fn who_is_a_stranger_stays_and_says_so() {
     // And may be introduced again.
     assert_eq!(said(&mut node, OURS, expect(10, id)), [send(OURS, Introduce::Expecting { number: 10, yes: true })]);
 }
+
+#[test]
+fn an_introduction_that_failed_is_tried_again_ever_more_rarely() {
+    let timeout = Duration::from_secs(10);
+    let (mut node, [(from, _), _]) = introducer(1);
+    said(&mut node, THEIRS, Introduce::Expecting { number: 1, yes: true });
+    // It is tried the other way round, and then not before some time has passed.
+    let forget = send(THEIRS, Introduce::Forget { number: 1 });
+    let told = said(&mut node, OURS, Introduce::Unreachable { number: 1 });
+    assert!(matches!(&told[..], [first, Action::Send(OURS, Control::Introduce(Introduce::Expect { number: 2, .. }))] if *first == forget));
+    said(&mut node, OURS, Introduce::Expecting { number: 2, yes: true });
+    let told = said(&mut node, THEIRS, Introduce::Unreachable { number: 2 });
+    assert_eq!(told, [send(OURS, Introduce::Forget { number: 2 })]);
+
+    let (mut now, mut last, mut waits) = (NOW, NOW, Vec::new());
+    while waits.len() < 9 {
+        now = node.poll_timeout().expect("there are sessions");
+        node.handle_time(now);
+        for action in actions(&mut node) {
+            match action {
+                Action::Send(session, Control::Ping(number)) => node.handle_control(now, session, Control::Pong(number)),
+                Action::Send(session, Control::Introduce(Introduce::Expect { number, .. })) => {
+                    waits.push((now - last).as_secs() / timeout.as_secs());
+                    last = now;
+                    node.handle_control(now, session, Control::Introduce(Introduce::Expecting { number, yes: false }));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 64, 64]);
+    // Where the link goes another way, that is another matter; and with the link all is forgotten.
+    node.link_moved(from, Route { session: OURS, id: LinkId(100) });
+    assert!(matches!(actions(&mut node)[..], [Action::Send(_, Control::Introduce(Introduce::Expect { .. }))]));
+    node.link_done(from);
+    assert!(node.introductions.is_empty());
+    assert!(now > NOW);
+}

@@ -269,7 +269,7 @@ impl Host {
                 world.ledger.progress += 1;
                 assert!(self.standing.remove(&(key, request)), "something ended that was not there");
             }
-            Event::Kill(request) => self.end_places(|place| place.starter == key && place.told.first() == Some(&(key, request))),
+            Event::Kill(request, _) => self.end_places(|place| place.starter == key && place.told.first() == Some(&(key, request))),
             event => panic!("{event:?}"),
         }
     }

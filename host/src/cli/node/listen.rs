@@ -8,8 +8,9 @@ use std::sync::Arc;
 use placehost::net::address::DEFAULT_PORT;
 use placehost::net::authority::AuthorityError;
 use placehost::net::certificate::Name;
+use placehost::net::clock::Moment;
 use placehost::net::identity::Identity;
-use placehost::net::join::{JoinError, join};
+use placehost::net::join::{JoinError, join, renew};
 use placehost::net::membership::Membership;
 use placehost::net::token::Token;
 use placehost::{Host, NetworkConfig, NodeError, Policy};
@@ -23,21 +24,28 @@ use crate::cli::{cluster, terminal};
 pub(super) async fn identity(args: &Serve) -> Result<Identity, CliError> {
     if let Some(token) = &args.join {
         let folder = cluster::folder()?;
-        if !is_member(&folder, token)? {
-            let name = args.name.clone().unwrap_or_else(Name::of_this_machine);
-            return join(token, &name, &folder).await.map_err(|error| explain_join(&error));
+        let member = membership(&folder, token)?;
+        let own = member.as_ref().and_then(|member| member.node.name().parse().ok());
+        let name = args.name.clone().or(own).unwrap_or_else(Name::of_this_machine);
+        let joined = match &member {
+            None => Some(join(token, &name, &folder).await),
+            Some(member) if member.is_due(Moment::now()) && !member.is_authority => Some(renew(token, &name, &folder).await),
+            Some(_) => None,
+        };
+        if let Some(joined) = joined {
+            return joined.map_err(|error| explain_join(&error));
         }
         tracing::info!("the token is not needed: this machine is in its cluster already");
     }
     args.network.identity()
 }
 
-/// Whether this machine is in the cluster of the token. That makes a command with a token one that can be repeated.
-fn is_member(folder: &Path, token: &Token) -> Result<bool, CliError> {
+/// What this machine is in the cluster of the token, if it is in it. That makes a command with a token one that can be repeated.
+fn membership(folder: &Path, token: &Token) -> Result<Option<Membership>, CliError> {
     match Membership::read(folder) {
-        Ok(found) if found.authority.fingerprint() == token.authority() => Ok(true),
+        Ok(found) if found.authority.fingerprint() == token.authority() => Ok(Some(found)),
         Ok(_) => Err(explain_join(&JoinError::Taken(folder.to_owned()))),
-        Err(AuthorityError::Missing { .. }) => Ok(false),
+        Err(AuthorityError::Missing { .. }) => Ok(None),
         Err(error) => Err(cluster::explain(&error)),
     }
 }

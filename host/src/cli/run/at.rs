@@ -3,7 +3,7 @@
 use std::env;
 use std::path::Path;
 
-use placehost::{Channel, CreateOptions, Host, Module, NetworkConfig, Node, Output, Place, PlaceConfig, SpawnError, SpawnOptions};
+use placehost::{Channel, CreateOptions, Host, NetworkConfig, Node, Output, Place, PlaceConfig, Source, SpawnError, SpawnOptions};
 use tokio::runtime::Handle;
 
 use super::progress::Progress;
@@ -24,13 +24,14 @@ pub(super) fn network(at: Option<&Target>, options: &Options, progress: &Progres
 }
 
 /// The node, connected or launched.
-pub(super) async fn reach(host: &Host, at: &Target, stdout: Output, workers: &Handle) -> Result<Node, CliError> {
+pub(super) async fn reach(host: &Host, at: &Target, config: &PlaceConfig, workers: &Handle) -> Result<Node, CliError> {
     let (host, target) = (host.clone(), at.clone());
+    let (stdout, fuel) = (config.stdout.clone(), config.limits.fuel);
     // On the workers, because the node that is launched hangs on tasks and pipes of whoever launches it.
     let reaching = workers.spawn(async move {
         match target {
             Target::Node(address) => host.connect(&address.to_string()).await,
-            Target::Ssh(machine) => host.create(&machine.host, launch(&machine), stdout, Output::new(std::io::stderr())).await,
+            Target::Ssh(machine) => host.create(&machine.host, launch(&machine, fuel), stdout, Output::new(std::io::stderr())).await,
         }
     });
     let node = reaching.await.expect("reaching a node does not panic, and nobody cancels it");
@@ -39,35 +40,39 @@ pub(super) async fn reach(host: &Host, at: &Target, stdout: Output, workers: &Ha
     Ok(node)
 }
 
-fn launch(machine: &Machine) -> CreateOptions {
+fn launch(machine: &Machine, fuel: Option<u64>) -> CreateOptions {
     let command = |name| env::var(name).ok().filter(|command| !command.is_empty());
     let mut options = CreateOptions::default();
     options.user.clone_from(&machine.user);
     options.listen_port = machine.port;
+    options.fuel = fuel;
     options.ssh_path = command("PLACEHOST_SSH");
     options.placehost_path = command("PLACEHOST_REMOTE");
     options
+}
+
+/// That the module has that start function. Here that can be said better than there, and the module need not travel for it.
+pub(super) fn check(path: &Path, module: &Source, start: &str) -> Result<(), CliError> {
+    let kebab = start.replace('_', "-");
+    if module.starts().any(|name| name == kebab) {
+        return Ok(());
+    }
+    let bad = module.other_exports().find(|(name, _)| *name == kebab).map(|(_, why)| why.to_owned());
+    let error = match bad {
+        Some(why) => SpawnError::BadStart { start: kebab, why },
+        None => SpawnError::NoStart { start: kebab, has: module.starts().map(str::to_owned).collect() },
+    };
+    Err(explain::spawn(path, module.other_exports(), &error))
 }
 
 /// Starts the place there.
 pub(super) async fn spawn(
     host: &Host,
     (at, node): (&Target, &Node),
-    (path, module): (&Path, &Module),
+    (path, module): (&Path, &Source),
     start: &str,
     config: PlaceConfig,
 ) -> Result<(Place, Channel), CliError> {
-    let kebab = start.replace('_', "-");
-    if !module.starts().any(|name| name == kebab) {
-        // Here that can be said better, and the module need not travel for it.
-        let bad = module.other_exports().find(|(name, _)| *name == kebab).map(|(_, why)| why.to_owned());
-        let has = module.starts().map(str::to_owned).collect();
-        let error = match bad {
-            Some(why) => SpawnError::BadStart { start: kebab, why },
-            None => SpawnError::NoStart { start: kebab, has },
-        };
-        return Err(explain::spawn(path, module, &error));
-    }
-    let spawned = host.spawn_at(node, module, start, config, SpawnOptions::default()).await;
+    let spawned = host.spawn_source_at(node, module, start, config, SpawnOptions::default()).await;
     spawned.map_err(|error| explain::spawn_at(at, path, &error))
 }
