@@ -26,6 +26,7 @@ mod mutations;
 mod nodes;
 mod partition;
 mod remote;
+mod rpc;
 mod ssh;
 mod sshd;
 mod strangers;

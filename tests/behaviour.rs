@@ -66,6 +66,24 @@ claims! { "waiting":
     a_pollable_and_a_channel_are_waited_for_together,
 }
 
+claims! { "selecting":
+    one_wait_brings_messages_of_many_channels,
+    a_message_too_large_for_the_rest_of_a_batch_comes_with_the_next,
+    a_busy_channel_leaves_others_their_turn,
+    what_is_put_goes_out_with_the_next_wait,
+    who_does_not_read_is_not_read_from_and_stops_nobody,
+    ends_of_channels_keep_their_order_among_plain_messages,
+    what_comes_once_is_told_once_and_frees_its_key,
+    a_closed_channel_is_told_once_and_can_still_be_put_to,
+    a_removed_channel_is_its_owners_again,
+    a_key_is_taken_once,
+    a_wait_ends_with_its_time_and_over_nothing_is_refused,
+    what_is_registered_counts_towards_the_memory_limit,
+    many_places_are_served_from_one_wait_to_the_next,
+    a_place_that_ends_while_it_is_waited_for_wakes,
+    room_is_an_event,
+}
+
 #[test]
 fn the_program_ends_when_main_does() {
     run("lives", "the-program-ends-when-main-does", &[]).prints("main is done\n");

@@ -1,5 +1,6 @@
 //! The examples of several nodes print what their documentation says, on as many nodes as they take.
 
+use crate::examples::{BANK, CHAT, NAMED};
 use crate::harness::{Run, guest};
 use crate::lab::{Lab, Node};
 
@@ -49,7 +50,20 @@ fn hello_distributed_greets_from_a_node_that_it_creates() {
 fn named_places_are_found_on_another_node() {
     let lab = Lab::new();
     let node = lab.node(&[]);
-    example(&lab, "named", &[], &[&node.address]).prints("100\n200\n100\n200\n100\n200\n");
+    example(&lab, "named", &[], &[&node.address]).prints(NAMED);
+    example(&lab, "bank", &[], &[&node.address]).prints(BANK);
+    // What its server prints comes from there, and so at any time.
+    let ended = example(&lab, "tuple_server", &[], &[&node.address]).fails(0, &[]);
+    let (said, printed): (Vec<_>, Vec<_>) = ended.stdout.lines().partition(|line| line.starts_with("Hello"));
+    assert_eq!((said.concat(), printed.join(" ")), ("Hello from a cast".into(), "100 100".into()));
+}
+
+#[test]
+fn chat_goes_on_over_three_nodes() {
+    let lab = Lab::new();
+    let nodes = [(); 3].map(|()| lab.node(&[]));
+    example(&lab, "chat", &[], &addresses(&nodes)).prints(CHAT);
+    nodes.iter().for_each(|node| lab.has_places(node, 0));
 }
 
 #[test]

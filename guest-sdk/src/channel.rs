@@ -64,6 +64,10 @@ impl<G, P> Channel<G, P> {
         &self.end
     }
 
+    pub(crate) fn into_raw(self) -> channels::Channel {
+        self.end
+    }
+
     /// The same end, with other types: a promise about what travels, which nothing checks before it does.
     pub fn typed<G2, P2>(self) -> Channel<G2, P2> {
         Channel::new(self.end)
@@ -127,9 +131,7 @@ impl<G, P> Channel<G, P> {
     }
 
     fn send(&self, data: &[u8], attached: Attached) -> Result<(), types::Error> {
-        let Attached { channels, blobs } = attached;
-        let (channels, blobs) = (channels.into_iter().flatten().collect(), blobs.into_iter().flatten().collect());
-        self.end.send(channels::Message { data: data.to_vec(), channels, blobs })
+        self.end.send(attached.with(data))
     }
 
     /// As [`Self::put`], within an `async` function: while there is no room, others go on. Ends of channels in the message make it

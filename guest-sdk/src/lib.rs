@@ -59,6 +59,7 @@
 //! # fn main() {}
 //! ```
 //!
+//! * [`Selector`] waits for many channels that are registered once, and brings many messages in one call: the loop of a server.
 //! * [`task`] is for what waits without stopping the place: every event of `sync` can be awaited. A [`Router`] is a loop with handlers
 //!   for messages, ends, timers.
 //! * [`exit`] ends the place with a code, [`log!`] writes to the host's log. `std::env::args`, `std::env::var`, `std::fs` and
@@ -77,8 +78,10 @@ mod message;
 mod monitor;
 mod node;
 mod options;
+mod packet;
 mod place;
 mod router;
+mod selector;
 mod spawner;
 mod start;
 pub mod task;
@@ -93,9 +96,11 @@ pub use message::{AsMessage, Bytes, Message};
 pub use monitor::{Monitor, monitor};
 pub use node::{CreateOptions, Node, NodeId};
 pub use options::{Grants, Options};
+pub use packet::{Packet, Value};
 pub use place::{Module, Place, PlaceId, spawn, this};
 pub use places_macros::{start, sync};
 pub use router::{Entry, Handled, Later, Now, Router};
+pub use selector::{Happened, Selector};
 pub use spawner::Spawner;
 pub use wasip2::io::poll::Pollable;
 

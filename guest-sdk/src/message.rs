@@ -56,14 +56,33 @@ impl Message for Bytes {
 }
 
 impl<T: DeserializeOwned> Message for T {
-    fn decode(data: Vec<u8>, attached: Attached) -> Result<Self, Error> {
-        let typed = data.strip_prefix(&TYPED).ok_or_else(|| Error::Decode("it is raw bytes".into()))?;
-        if attached.is_empty() { read(typed) } else { Attached::around(attached, || read(typed)).0 }
+    fn decode(data: Vec<u8>, mut attached: Attached) -> Result<Self, Error> {
+        read_typed(&data, &mut attached)
     }
 }
 
+/// Reads a value, and takes its ends and blobs out of `attached`.
+pub(crate) fn read_typed<T: DeserializeOwned>(data: &[u8], attached: &mut Attached) -> Result<T, Error> {
+    let typed = data.strip_prefix(&TYPED).ok_or_else(|| Error::Decode("it is raw bytes".into()))?;
+    if attached.is_empty() {
+        return read(typed);
+    }
+    let (result, rest) = Attached::around(std::mem::take(attached), || read(typed));
+    *attached = rest;
+    result
+}
+
 fn read<T: DeserializeOwned>(mut typed: &[u8]) -> Result<T, Error> {
-    let value = ciborium::from_reader(&mut typed).map_err(|error| Error::Decode(explain(error)))?;
+    thread_local!(static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
+    /// What text is read into where it is only looked at; what is longer and no `String` cannot be read.
+    const SCRATCH_SIZE: usize = 4096;
+
+    // Kept from one message to the next: to clear a new one takes longer than to read a short message.
+    let mut scratch = SCRATCH.take();
+    scratch.resize(SCRATCH_SIZE, 0);
+    let value = ciborium::de::from_reader_with_buffer(&mut typed, &mut scratch);
+    SCRATCH.set(scratch);
+    let value = value.map_err(|error| Error::Decode(explain(error)))?;
     if typed.is_empty() { Ok(value) } else { Err(Error::Decode(format!("{} bytes stand after it", typed.len()))) }
 }
 
@@ -142,8 +161,8 @@ as_bytes! {
     &str: |text| text.as_bytes();
 }
 
-/// The buffer that messages are written into, kept from one to the next.
-fn write<T: Serialize + ?Sized, R>(value: &T, send: impl FnOnce(&[u8], Attached) -> R) -> Result<R, Error> {
+/// Writes a value into a buffer that is kept from one message to the next, and has it sent.
+pub(crate) fn write<T: Serialize + ?Sized, R>(value: &T, send: impl FnOnce(&[u8], Attached) -> R) -> Result<R, Error> {
     thread_local!(static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
     /// A buffer that one large message made larger than this is given back.
     const KEEP: usize = 64 << 10;
@@ -178,6 +197,13 @@ thread_local! {
 impl Attached {
     pub(crate) fn is_empty(&self) -> bool {
         self.channels.is_empty() && self.blobs.is_empty()
+    }
+
+    /// A whole message, with these.
+    pub(crate) fn with(self, data: &[u8]) -> channels::Message {
+        let Self { channels, blobs } = self;
+        let (channels, blobs) = (channels.into_iter().flatten().collect(), blobs.into_iter().flatten().collect());
+        channels::Message { data: data.to_vec(), channels, blobs }
     }
 
     /// Runs `work` with these at hand, and returns them as it left them. A message inside a message keeps its own.

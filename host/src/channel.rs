@@ -16,11 +16,13 @@ mod mailbox;
 #[cfg(test)]
 mod tests;
 mod waiters;
+mod watched;
 
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+pub(crate) use account::Charge;
 pub use account::{Account, OverBudget};
 pub use blob::Blob;
 pub(crate) use bridge::{Bridge, BridgeKey};
@@ -28,6 +30,7 @@ pub(crate) use feed::Feed;
 pub(crate) use inflow::Inflow;
 use mailbox::{Conduit, Mailbox, Source};
 pub(crate) use waiters::{Ticket, Waiters};
+pub(crate) use watched::{After, Share, Watched};
 
 /// The longest message, in bytes. Larger things travel as a [`Blob`], or in pieces.
 pub const MAX_MESSAGE: usize = 64 << 20;
@@ -239,7 +242,7 @@ impl Channel {
     /// [`PutError`], except `Full`.
     pub async fn put(&self, message: impl Into<Message>) -> Result<(), PutError> {
         let mut message = Some(self.check(message.into())?);
-        let mut writer = Writing::new(self.0.outgoing());
+        let mut writer = self.writing();
         poll_fn(|cx| writer.poll_put(cx, &mut message)).await
     }
 
@@ -261,7 +264,7 @@ impl Channel {
             return Err(PutError::TooLarge);
         }
         let mut messages = messages.into_iter().peekable();
-        let mut writer = Writing::new(self.0.outgoing());
+        let mut writer = self.writing();
         poll_fn(|cx| writer.poll_put(cx, &mut messages)).await
     }
 
@@ -305,9 +308,15 @@ impl Channel {
         Reading { mailbox: self.0.incoming(), ticket: Ticket::default() }
     }
 
+    /// Waits until there is room for a message of this size, or nobody will read it.
+    pub async fn room(&self, size: usize) {
+        let mut writer = self.writing();
+        poll_fn(|cx| writer.poll_room(cx, size)).await;
+    }
+
     /// A writer that can be polled beside other waits.
     pub fn writing(&self) -> Writing<'_> {
-        Writing::new(self.0.outgoing())
+        Writing { mailbox: self.0.outgoing(), ticket: Ticket::default() }
     }
 
     /// How many messages wait to be read here.
@@ -367,11 +376,7 @@ pub struct Writing<'a> {
     ticket: Ticket,
 }
 
-impl<'a> Writing<'a> {
-    fn new(mailbox: &'a Mailbox) -> Self {
-        Self { mailbox, ticket: Ticket::default() }
-    }
-
+impl Writing<'_> {
     /// Ready when there is room for a message of this size, or nobody will read it; puts nothing.
     pub fn poll_room(&mut self, cx: &mut Context<'_>, size: usize) -> Poll<()> {
         self.mailbox.poll_room(cx, size, &mut self.ticket)

@@ -8,3 +8,6 @@ mod logging;
 mod nodes;
 mod places;
 mod types;
+
+#[expect(unreachable_pub, reason = "the generated bindings, private too, name it in a `pub use`")]
+pub use events::Selector;

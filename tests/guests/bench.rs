@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::time::{Duration, Instant};
 
 use places::{Bytes, Channel, Error, Grants, Node, Options, Place};
+use places_rpc::Pending;
 use places_supervision::{Answer, Child, Command, Site, Strategy, Supervisor};
 
 type End = Channel<Bytes, Bytes>;
@@ -269,6 +270,105 @@ fn forwarder(ch: Channel<Channel, Bytes>) -> places::Result {
         end.put(end.get()?)?;
         ends.push(end);
     }
+    Ok(())
+}
+
+/// A server of the kind that costs nothing, so that what is measured is the way to it.
+#[derive(Default)]
+struct Counter(u64);
+
+#[places_rpc::server]
+impl Counter {
+    fn add(&mut self, more: u64) -> u64 {
+        self.0 += more;
+        self.0
+    }
+}
+
+/// Calls so often, when it is told to, and says that it is done.
+#[places::start]
+fn rpc_client(ch: Channel<(Channel, u64), ()>) -> places::Result {
+    let (server, calls) = ch.get()?;
+    let c = CounterClient::from(server);
+    c.add(1)?;
+    ch.put(())?;
+    ch.get().ok();
+    (0..calls).try_for_each(|_| c.add(1).map(drop))?;
+    Ok(ch.put(())?)
+}
+
+/// Calls of a server here, or at the address that is the first argument: of one client, one at a time and pipelined, and of 16.
+#[places::start]
+fn rpc(_: Channel) -> places::Result {
+    let (node, kind) = match std::env::args().nth(1) {
+        Some(address) => (Node::connect(&address)?, "far.rpc"),
+        None => (Node::this(), "rpc"),
+    };
+    let n = if kind == "rpc" { 200_000 } else { 20_000 };
+    counter::at(&node).named("counter").spawn()?;
+    let c = CounterClient::connect(&node, "counter")?;
+    let per_second = |calls: usize, start: Instant| calls as f64 / start.elapsed().as_secs_f64();
+    (0..n / 10).try_for_each(|_| c.add(1).map(drop))?;
+    let start = Instant::now();
+    (0..n).try_for_each(|_| c.add(1).map(drop))?;
+    report(&format!("{kind}.1_client"), per_second(n, start), "calls/s");
+
+    const WINDOW: usize = 256;
+    let mut under_way = std::collections::VecDeque::with_capacity(WINDOW);
+    let start = Instant::now();
+    for _ in 0..10 * n {
+        if under_way.len() == WINDOW {
+            under_way.pop_front().map(Pending::join).transpose()?;
+        }
+        under_way.push_back(c.add_async(1)?);
+    }
+    under_way.into_iter().try_for_each(|call| call.join().map(drop))?;
+    report(&format!("{kind}.pipelined"), per_second(10 * n, start), "calls/s");
+
+    for clients in [4, 16] {
+        let calls = 4 * n / clients;
+        let places = (0..clients).map(|_| rpc_client::spawn()).collect::<Result<Vec<_>, _>>()?;
+        for place in &places {
+            place.put((node.lookup("counter")?, calls as u64))?;
+            place.get()?;
+        }
+        let start = Instant::now();
+        places.iter().for_each(|place| place.close());
+        places.iter().try_for_each(|place| place.get())?;
+        report(&format!("{kind}.{clients}_clients"), per_second(calls * clients, start), "calls/s");
+    }
+    Ok(())
+}
+
+/// Keeps the server alive, and kills it when it is told to.
+#[places::start]
+fn rpc_guardian(ch: Channel<(), ()>) -> places::Result {
+    loop {
+        let server = counter::named("counter").spawn()?;
+        if ch.get().is_err() {
+            return Ok(());
+        }
+        server.kill();
+    }
+}
+
+/// From the death of a server to the first answer of its successor.
+#[places::start]
+fn rpc_restart(_: Channel) -> places::Result {
+    let n = number(0)?;
+    let guardian = rpc_guardian::spawn()?;
+    let c = CounterClient::reconnecting(&Node::this(), "counter")?;
+    let mut times = Vec::with_capacity(n);
+    for _ in 0..n {
+        c.add(1)?;
+        let start = Instant::now();
+        guardian.put(())?;
+        // Its predecessor counts on, and what it is asked when it dies is lost.
+        while c.add(1) != Ok(1) {}
+        times.push(start.elapsed().as_secs_f64() * 1e6);
+    }
+    times.sort_by(f64::total_cmp);
+    report("rpc.successor.p50", times[n / 2], "us");
     Ok(())
 }
 

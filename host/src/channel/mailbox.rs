@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::account::Charge;
 use super::waiters::{Ticket, Waiters};
+use super::watched::{After, Share};
 use super::{Accept, Bounds, BridgeKey, Channel, Ending, Message, PutError, Taken};
 
 /// What a mailbox costs the account it is charged to while it holds little: itself and a few short messages.
@@ -222,6 +223,42 @@ impl Mailbox {
         drop(queue);
         wake.run();
         Poll::Ready(Ok(()))
+    }
+
+    /// Takes plain messages into `taken`, at most `turn` of them and as far as `share` allows, and says how it goes on after them.
+    /// Where there are no more yet, enters the queue of the readers.
+    pub(super) fn poll_share(
+        &self,
+        cx: &mut Context<'_>,
+        turn: usize,
+        share: &mut Share,
+        taken: &mut Vec<Vec<u8>>,
+        ticket: &mut Ticket,
+    ) -> Poll<After> {
+        let mut queue = self.lock();
+        let before = taken.len();
+        let after = loop {
+            match queue.messages.front() {
+                None => break queue.ended.or(queue.abandoned).map(After::Ended),
+                Some(next) if taken.len() - before == turn || !share.allows(next.data.len()) => break Some(After::More),
+                Some(next) => {
+                    share.take(next.data.len());
+                    match queue.remove_first() {
+                        Some(plain) if plain.is_plain() => taken.push(plain.data),
+                        whole => break whole.map(After::Attached),
+                    }
+                }
+            }
+        };
+        match after {
+            None => queue.readers.enter(ticket, cx),
+            Some(_) => drop(queue.readers.leave(ticket)),
+        }
+        let any = taken.len() > before || matches!(after, Some(After::Attached(_)));
+        let wake = if any { queue.room() } else { Wake::default() };
+        drop(queue);
+        wake.run();
+        after.map_or(Poll::Pending, Poll::Ready)
     }
 
     /// Puts messages whether or not there is room.

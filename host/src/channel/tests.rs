@@ -298,3 +298,88 @@ fn two_bridges_on_one_channel_learn_of_each_other() {
     assert_eq!(Bridge::new(one).meet(BridgeKey(1)), None);
     assert_eq!(Bridge::new(other).meet(BridgeKey(2)), Some(BridgeKey(1)));
 }
+
+#[test]
+fn a_watched_end_gives_shares_in_order_and_says_how_it_goes_on() {
+    let (one, other) = pair(16);
+    let mut watched = Watched::new(other);
+    let (bell, waker) = bell();
+    let cx = &mut Context::from_waker(&waker);
+    let mut taken = Vec::new();
+    let (mut share, all) = (Share::new(5, 100), Share::new(100, 100));
+    (0..7).for_each(|byte| put(&one, byte).unwrap());
+    assert!(matches!(watched.poll_share(cx, 3, &mut share, &mut taken), Poll::Ready(After::More)));
+    assert_eq!((taken.len(), share.is_spent()), (3, false));
+    assert!(matches!(watched.poll_share(cx, 3, &mut share, &mut taken), Poll::Ready(After::More)));
+    assert_eq!((taken.len(), share.is_spent()), (5, true));
+    let (end, _) = pair(1);
+    one.try_put(Message::with(vec![7], vec![end], Vec::new())).unwrap();
+    put(&one, 8).unwrap();
+    assert!(
+        matches!(watched.poll_share(cx, 9, &mut all.clone(), &mut taken), Poll::Ready(After::Attached(message)) if message.data == [7])
+    );
+    assert!(watched.poll_share(cx, 9, &mut all.clone(), &mut taken).is_pending());
+    assert_eq!(taken.concat(), [0, 1, 2, 3, 4, 5, 6, 8]);
+    put(&one, 9).unwrap();
+    assert_eq!(bell.rings(), 1);
+    drop(one);
+    assert!(matches!(watched.poll_share(cx, 9, &mut all.clone(), &mut taken), Poll::Ready(After::Ended(Ending::Closed))));
+    assert_eq!(taken.len(), 9);
+}
+
+#[test]
+fn a_watched_end_that_goes_leaves_its_turn_to_another_reader() {
+    let (one, other) = pair(16);
+    let mut watched = Watched::new(other.clone());
+    let ((_, first), (second_bell, second)) = (bell(), bell());
+    assert!(watched.poll_share(&mut Context::from_waker(&first), 9, &mut Share::new(9, 9), &mut Vec::new()).is_pending());
+    let mut reading = other.reading();
+    assert!(reading.poll_take(&mut Context::from_waker(&second), Accept::Any).is_pending());
+    put(&one, 1).unwrap();
+    assert_eq!(second_bell.rings(), 0);
+    drop(watched);
+    assert_eq!(second_bell.rings(), 1);
+}
+
+#[test]
+fn a_share_is_of_messages_and_bytes_but_one_message_whatever_its_size() {
+    let mut share = Share::new(3, 10);
+    assert!(share.allows(11));
+    share.take(11);
+    assert!(share.is_spent() && !share.allows(1));
+    let mut share = Share::new(3, 10);
+    share.take(4);
+    assert!(share.allows(6) && !share.allows(7));
+}
+
+#[test]
+fn room_is_told_to_who_waits_for_it() {
+    let (one, other) = pair(2);
+    assert!(matches!(pin!(one.room(1)).poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(())));
+    put(&one, 1).unwrap();
+    put(&one, 2).unwrap();
+    let (bell, waker) = bell();
+    let mut writing = one.writing();
+    assert!(writing.poll_room(&mut Context::from_waker(&waker), 1).is_pending());
+    get(&other).unwrap();
+    assert_eq!(bell.rings(), 1);
+    assert!(writing.poll_room(&mut Context::from_waker(&waker), 1).is_ready());
+    put(&one, 3).unwrap();
+    assert!(writing.poll_room(&mut Context::from_waker(&waker), 1).is_pending());
+    drop(other);
+    assert_eq!(bell.rings(), 2);
+    assert!(writing.poll_room(&mut Context::from_waker(&waker), 1).is_ready());
+}
+
+#[test]
+fn room_is_for_a_message_of_a_size() {
+    let (one, other) = Channel::pair(Bounds { messages: 8, bytes: 10 });
+    one.try_put(vec![0; 6]).unwrap();
+    let cx = &mut Context::from_waker(Waker::noop());
+    let mut writing = one.writing();
+    assert!(writing.poll_room(cx, 4).is_ready() && writing.poll_room(cx, 5).is_pending());
+    // What is larger than the mailbox has room in an empty one.
+    assert!(writing.poll_room(cx, 11).is_pending());
+    now(other.get()).unwrap();
+    assert!(writing.poll_room(cx, 11).is_ready());
+}

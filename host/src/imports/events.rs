@@ -1,4 +1,6 @@
-//! `events`: `sync`, which waits for many things and takes one.
+//! `events`: `sync`, which waits for many things and takes one, and selectors, which register them once.
+
+mod selector;
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -15,6 +17,9 @@ use crate::channel::{Accept, Channel, GetError, Message, Reading, Taken, Writing
 use crate::node::Node;
 use crate::place::{ExitReason, Exiting, LONGEST, Monitor, Place, State};
 
+#[expect(unreachable_pub, reason = "the generated bindings, private too, name it in a `pub use`")]
+pub use selector::Selector;
+
 impl Host for State {
     async fn sync(&mut self, events: Vec<Event>) -> wasmtime::Result<Result<(u32, Fired), Error>> {
         if events.is_empty() {
@@ -25,18 +30,34 @@ impl Host for State {
         let (mut pollables, mut timer) = (Vec::new(), None::<(u64, usize)>);
         for (index, event) in events.into_iter().enumerate() {
             match event {
-                Event::Channel(end) => sources.push((index, Source::Channel(self.table.get(&end)?.clone()))),
-                Event::Readable(end) => sources.push((index, Source::Readable(self.table.get(&end)?.clone()))),
-                Event::Room((end, size)) => sources.push((index, Source::Room(self.table.get(&end)?.clone(), usize::try_from(size)?))),
-                Event::Exit(place) => sources.push((index, Source::Place(self.table.get(&place)?.clone()))),
-                Event::Down(monitor) => sources.push((index, Source::Monitor(self.table.get(&monitor)?.clone()))),
-                Event::NodeDown(node) => sources.push((index, Source::Node(self.table.get(&node)?.clone()))),
                 Event::Pollable(pollable) => pollables.push((index, pollable)),
                 Event::After(nanos) => timer = Some(timer.map_or((nanos, index), |first| first.min((nanos, index)))),
+                event => sources.push((index, self.source(event)?)),
             }
         }
         let (index, ready) = wait(&sources, self.pollables(pollables, turn / (sources.len() + 1)), timer, turn).await?;
-        let fired = match ready {
+        let fired = self.fired(ready)?;
+        Ok(Ok((u32::try_from(index)?, fired)))
+    }
+}
+
+impl State {
+    /// What is behind an event; not for timers and pollables.
+    fn source(&self, event: Event) -> wasmtime::Result<Source> {
+        Ok(match event {
+            Event::Channel(end) => Source::Channel(self.table.get(&end)?.clone()),
+            Event::Readable(end) => Source::Readable(self.table.get(&end)?.clone()),
+            Event::Exit(place) => Source::Place(self.table.get(&place)?.clone()),
+            Event::Down(monitor) => Source::Monitor(self.table.get(&monitor)?.clone()),
+            Event::NodeDown(node) => Source::Node(self.table.get(&node)?.clone()),
+            Event::Room((end, size)) => Source::Room(self.table.get(&end)?.clone(), usize::try_from(size)?),
+            Event::After(_) | Event::Pollable(_) => wasmtime::bail!("an event that has no source"),
+        })
+    }
+
+    /// What happened, in the words of the contract.
+    fn fired(&mut self, ready: Ready) -> wasmtime::Result<Fired> {
+        Ok(match ready {
             Ready::Message(message) => Fired::Message(self.got(message)?),
             Ready::Ended(GetError::Closed) => Fired::Closed,
             Ready::Ended(GetError::NodeLost) => Fired::NodeLost,
@@ -47,8 +68,7 @@ impl Host for State {
             Ready::NodeDown => Fired::NodeDown,
             Ready::After => Fired::After,
             Ready::Pollable => Fired::Pollable,
-        };
-        Ok(Ok((u32::try_from(index)?, fired)))
+        })
     }
 }
 
