@@ -20,5 +20,14 @@
 //! | `channel_across.rs`    | a channel made on one node, used between two others   | `placehost run channel_across.wasm main --allow-nodes -- host2:6340` |
 //! | `remote_kill.rs`       | the end of a place elsewhere                          | `placehost run remote_kill.wasm main --allow-nodes -- host2:6340` |
 //! | `sync_everything.rs`   | one wait for messages, a timer, a socket, ends        | `placehost run sync_everything.wasm main --net` |
+//! | `prod_id.rs`           | MPI: the slides' second framework                     | `placehost mpirun -n 8 prod_id.wasm prod_id`    |
+//! | `mpi_ring.rs`          | MPI: a message around a ring                          | `placehost mpirun -n 8 mpi_ring.wasm ring`      |
+//! | `kmeans.rs`            | MPI: clusters, by one allreduce a round               | `placehost mpirun -n 2 kmeans.wasm kmeans`      |
+//! | `jacobi.rs`            | MPI: neighbours exchange edges while they compute     | `placehost mpirun -n 4 jacobi.wasm jacobi -- 64` |
+//! | `npb_ep.rs`            | NAS EP: hardly any messages                           | `placehost mpirun -n 2 npb_ep.wasm ep -- S`     |
+//! | `npb_is.rs`            | NAS IS: sorting integers                              | `placehost mpirun -n 2 npb_is.wasm is -- S`     |
+//! | `npb_cg.rs`            | NAS CG: a sparse matrix                               | `placehost mpirun -n 2 npb_cg.wasm cg -- S`     |
+//! | `npb_mg.rs`            | NAS MG: grids of all sizes                            | `placehost mpirun -n 2 npb_mg.wasm mg -- S`     |
+//! | `npb_ft.rs`            | NAS FT: Fourier transforms, all to all                | `placehost mpirun -n 2 npb_ft.wasm ft -- S`     |
 //!
 //! The modules lie in `target/guests/wasm32-wasip2/release/examples`.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures placehost and, in the same run, what it is held against: the same work without WebAssembly on this machine, and where a
 # folder with programs for them is named (PEERS=DIR), operating system processes, Erlang on one node and on two, Open MPI over TCP and
-# Racket's distributed places, as far as `cc`, `erl`, `mpicc` and `raco` are installed.
+# over shared memory, kernels, and Racket's distributed places, as far as `cc`, `erl`, `mpicc` and `raco` are installed.
 # Prints `name value unit` lines, then ratios. Nothing is asserted: a shared machine's speed drifts, its ratios hardly.
 #
 #   scripts/bench.sh            all of it, about two minutes
@@ -85,6 +85,25 @@ pad() {
     head -c "$size" /dev/urandom
 }
 
+# A job, with what it says of its times, which kernels print on stderr.
+job() { target/release/placehost mpirun "$@" 2>&1 | grep '^placehost\.' | tee -a "$results"; }
+
+echo "# MPI"
+for ranks in 2 4 8; do job -n $ranks "$guest/mpi_bench.wasm" collectives; done
+job -n 2 "$guest/mpi_bench.wasm" round_trip
+from=$(date +%s%N)
+target/release/placehost mpirun -n 8 "$guest/mpi_bench.wasm" nothing
+awk -v ns=$(($(date +%s%N) - from)) 'BEGIN { printf "placehost.mpi.start.np8 %.3f ms\n", ns / 1e6 }' | tee -a "$results"
+for ranks in 1 2; do
+    job -n $ranks "$guest/npb_ep.wasm" ep -- S
+    for kernel in is cg mg ft; do job -n $ranks --memory 512MiB "$guest/npb_$kernel.wasm" $kernel -- W; done
+    job -n $ranks "$guest/kmeans.wasm" kmeans -- 262144
+done
+for kernel in is cg; do
+    target/release/placehost mpirun -n 1 --preempt off "$guest/npb_$kernel.wasm" $kernel -- W 2>&1 |
+        sed -n 's/^\(placehost\.npb\.[^ ]*\)/\1.no_preempt/p' | tee -a "$results"
+done
+
 echo "# two nodes"
 cargo bench --quiet -p placehost --bench quinn | grep '^quinn\.' | tee -a "$results"
 target/release/placehost cluster init --name bench >/dev/null 2>&1
@@ -102,6 +121,9 @@ for _ in 1 2 3; do
 done
 printf '#!/bin/sh\nfor last; do :; done\nexec sh -c "exec $last"\n' >"$lab/ssh" && chmod +x "$lab/ssh"
 bench --allow-nodes launch -- "$lab/ssh" "$PWD/target/release/placehost"
+
+start_node
+for each in 1 4; do job --hosts "$far:$each,$address:$each" "$guest/mpi_bench.wasm" collectives; done
 
 if [ "${NODES:-0}" -gt 0 ]; then
     first=${#nodes[@]}
@@ -126,7 +148,12 @@ if [ -n "${PEERS:-}" ]; then
         peer target/peers/erlang/run.sh local
         apart target/peers/erlang/run.sh nodes
     fi
-    if command -v mpicc >/dev/null; then apart target/peers/mpi/run.sh tcp 2; fi
+    if command -v mpicc >/dev/null; then
+        apart target/peers/mpi/run.sh tcp 2
+        apart target/peers/mpi/run.sh shm 2 4 8
+    fi
+    rustc --edition 2021 -C opt-level=3 "$PEERS/native/kernels.rs" -o target/peers/bin/kernels 2>/dev/null
+    for class in S W; do peer target/peers/bin/kernels ep,is,cg,kmeans $class 1 2>/dev/null; done
     if command -v raco >/dev/null; then
         raco make target/peers/racket/dist.rkt
         apart racket target/peers/racket/dist.rkt
@@ -156,6 +183,16 @@ awk '
         per("one way, 1 MiB", "placehost.tput.1048576B", "limit.two_copies.1048576B", 1)
         per("calls, one client", "placehost.rpc.1_client", "erlang.rpc.get_rate", 1)
         per("memory of an idle place", "placehost.idle.n10000.memory", "erlang.idle.n10000.rss_per_place")
+        for (ranks = 2; ranks <= 8; ranks *= 2) {
+            per("allreduce of 8 B over " ranks, "placehost.mpi.allreduce.8B.np" ranks, "openmpi-shm.allreduce.8B.np" ranks)
+            per("allreduce of 8 MiB over " ranks, "placehost.mpi.allreduce.8388608B.np" ranks, "openmpi-shm.allreduce.8388608B.np" ranks)
+        }
+        per("kernel ep, S", "placehost.npb.ep.S.np1", "native.ep.S.t1")
+        per("kernel is, W", "placehost.npb.is.W.np1", "native.is.W.t1")
+        per("kernel is, W, without preemption", "placehost.npb.is.W.np1.no_preempt", "native.is.W.t1")
+        per("kernel cg, W", "placehost.npb.cg.W.np1", "native.cg.W.t1")
+        per("kernel cg, W, without preemption", "placehost.npb.cg.W.np1.no_preempt", "native.cg.W.t1")
+        per("kernel kmeans", "placehost.kmeans.262144.np1", "native.kmeans.W.t1")
         per("between nodes: round trip, 64 B", "placehost.far.ping.64B", "quinn.ping.64B")
         per("between nodes: round trip, 64 KiB", "placehost.far.ping.65536B", "quinn.ping.65536B")
         per("between nodes: one way, 64 KiB", "placehost.far.tput.65536B", "quinn.tput.65536B", 1)

@@ -22,6 +22,7 @@ mod logs;
 mod lost;
 mod machines;
 mod member;
+mod mpi;
 mod mutations;
 mod nodes;
 mod partition;

@@ -134,6 +134,14 @@ impl Run {
     }
 }
 
+impl Ended {
+    /// Expects this on standard output.
+    #[track_caller]
+    pub(crate) fn stdout_is(&self, expected: &str) {
+        assert_eq!(self.stdout, expected, "standard error: {}", self.stderr);
+    }
+}
+
 /// Waits for the end of a command that was started.
 pub(crate) fn end(mut child: Child) -> Ended {
     let started = Instant::now();

@@ -19,6 +19,7 @@ pub struct Options {
     detached: bool,
     link: bool,
     log_to_parent: bool,
+    prefix: Option<String>,
     args: Vec<String>,
     memory: Option<u64>,
     deadline: Option<Duration>,
@@ -67,6 +68,14 @@ impl Options {
     #[must_use]
     pub fn log_to_parent(mut self) -> Self {
         self.log_to_parent = true;
+        self
+    }
+
+    /// Puts this before each line that it and its children print: at most 255 bytes, none of them of control characters. What it prints
+    /// appears line by line then.
+    #[must_use]
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = Some(prefix.into());
         self
     }
 
@@ -126,6 +135,7 @@ impl Options {
             detached: self.detached,
             link: self.link,
             log_to_parent: self.log_to_parent,
+            prefix: self.prefix.clone(),
         }
     }
 }

@@ -58,6 +58,7 @@ as_options! {
     detached();
     link();
     log_to_parent();
+    prefix(prefix: impl Into<String>);
     args(args: impl IntoIterator<Item = impl Into<String>>);
     memory(bytes: u64);
     deadline(life: Duration);

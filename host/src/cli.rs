@@ -16,6 +16,7 @@ mod host;
 mod inspect;
 mod kill;
 mod log;
+mod mpirun;
 mod network;
 mod new;
 mod node;
@@ -66,6 +67,7 @@ Examples:
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
+    Mpirun(mpirun::Args),
     Inspect(inspect::Args),
     New(new::Args),
     Build(build::Args),
@@ -83,6 +85,7 @@ impl Command {
     fn run(self) -> Result<ExitCode, CliError> {
         match self {
             Self::Run(args) => run::run(args),
+            Self::Mpirun(args) => mpirun::run(args),
             Self::Inspect(args) => inspect::run(&args),
             Self::New(args) => new::run(&args),
             Self::Build(args) => build::run(&args),

@@ -473,6 +473,10 @@ impl Queue {
         self.messages.is_empty() || (self.messages.len() < self.bounds.messages && self.bytes + size <= self.bounds.bytes)
     }
 
+    fn is_half_empty(&self) -> bool {
+        self.messages.len() <= self.bounds.messages / 2 && self.bytes <= self.bounds.bytes / 2
+    }
+
     /// Charges the account so that `more` bytes fit beside what is there.
     fn reserve(&mut self, more: usize) -> Result<(), PutError> {
         let Some(charge) = &mut self.charge else { return Ok(()) };
@@ -491,7 +495,7 @@ impl Queue {
             // Giving back cannot fail.
             let _ = charge.resize(FREE);
         }
-        if self.messages.len() <= self.bounds.messages / 2 && self.bytes <= self.bounds.bytes / 2 {
+        if self.is_half_empty() {
             return Wake { first: None, rest: self.writers.drain() };
         }
         Wake::default()

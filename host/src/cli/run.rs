@@ -26,8 +26,10 @@ use super::parse::{self, Target};
 use super::signals::Signals;
 use super::{explain, host, network};
 use input::Input;
-use output::{Printer, Stdout};
+use output::Printer;
+pub(super) use output::Stdout;
 use plan::Plan;
+pub(super) use plan::variables;
 
 /// Start a place and talk to it.
 ///

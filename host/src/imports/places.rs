@@ -11,10 +11,10 @@ use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 use super::types::chain;
 use crate::bindings::places::core::places::{Error, ExitReason, Grants, Host, HostMonitor, HostPlace, PlaceId, SpawnOptions};
 use crate::channel::Channel;
-use crate::config::{self, Limits, PlaceConfig};
+use crate::config::{self, Limits, Output, PlaceConfig};
 use crate::engine::LoadError;
 use crate::node::{Node, Order};
-use crate::place::{ExitCall, LONGEST, Monitor, Place, SpawnError, State};
+use crate::place::{ExitCall, LONGEST, Monitor, Place, Prefixed, SpawnError, State};
 
 impl Host for State {
     async fn spawn(
@@ -196,7 +196,7 @@ fn load_error(path: &str, error: &LoadError) -> Error {
 
 /// The child's configuration: its parent's, narrowed.
 fn child_config(parent: &PlaceConfig, options: SpawnOptions) -> Result<PlaceConfig, Error> {
-    let SpawnOptions { args, memory, deadline, fuel, bounds, grants, log_to_parent, .. } = options;
+    let SpawnOptions { args, memory, deadline, fuel, bounds, grants, log_to_parent, prefix, .. } = options;
     let limits = Limits {
         memory: at_most("bytes of memory", memory, Some(parent.limits.memory))?.unwrap_or(parent.limits.memory),
         // The parent's own deadline ends its children too.
@@ -207,16 +207,29 @@ fn child_config(parent: &PlaceConfig, options: SpawnOptions) -> Result<PlaceConf
         None => parent.grants.clone(),
         Some(wanted) => narrow(&parent.grants, wanted)?,
     };
+    let (stdout, stderr) = outputs(parent, prefix.as_deref())?;
     Ok(PlaceConfig {
         args,
         limits,
         grants,
         bounds: bounds.into(),
-        stdout: parent.stdout.clone(),
-        stderr: parent.stderr.clone(),
+        stdout,
+        stderr,
         log_to_parent: parent.log_to_parent || log_to_parent,
         log: parent.log.clone(),
     })
+}
+
+/// Its parent's, with the prefix.
+fn outputs(parent: &PlaceConfig, prefix: Option<&str>) -> Result<(Output, Output), Error> {
+    let (stdout, stderr) = (parent.stdout.clone(), parent.stderr.clone());
+    match prefix {
+        None => Ok((stdout, stderr)),
+        Some(prefix) if prefix.len() > 255 || prefix.contains(char::is_control) => {
+            Err(Error::Invalid("a prefix has at most 255 bytes, none of them of control characters".into()))
+        }
+        Some(prefix) => Ok((Prefixed::output(prefix, stdout), Prefixed::output(prefix, stderr))),
+    }
 }
 
 fn at_most(what: &str, wanted: Option<u64>, had: Option<u64>) -> Result<Option<u64>, Error> {

@@ -16,16 +16,16 @@ const TOGETHER: usize = 64 << 10;
 
 /// Our standard output, which places and the printer share. It notes that nobody reads any more: the run is over then.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Stdout(Arc<SetOnce<io::Error>>);
+pub(in crate::cli) struct Stdout(Arc<SetOnce<io::Error>>);
 
 impl Stdout {
     /// Waits until there is no point in printing; mostly for ever.
-    pub(super) async fn is_lost(&self) {
+    pub(in crate::cli) async fn is_lost(&self) {
         self.0.wait().await;
     }
 
     /// Why there is no point in printing.
-    pub(super) fn error(&self) -> Option<&io::Error> {
+    pub(in crate::cli) fn error(&self) -> Option<&io::Error> {
         self.0.get()
     }
 

@@ -37,7 +37,7 @@ fn config(args: &Args) -> Result<PlaceConfig, CliError> {
     if args.at.is_none() {
         args.allowance.check_dirs()?;
     }
-    let env = variables(&args.env, |name| env::var(name).ok())?;
+    let env = variables(&args.env)?;
     let mut config = PlaceConfig::default();
     config.args = args.args.clone();
     config.limits = args.allowance.limits();
@@ -46,8 +46,16 @@ fn config(args: &Args) -> Result<PlaceConfig, CliError> {
     Ok(config)
 }
 
-/// The variables to grant. Of several with one name the last one counts.
-fn variables(wanted: &[Variable], ours: impl Fn(&str) -> Option<String>) -> Result<Vec<(String, String)>, CliError> {
+/// The variables to grant, with their values here.
+///
+/// # Errors
+/// One is not set here.
+pub(in crate::cli) fn variables(wanted: &[Variable]) -> Result<Vec<(String, String)>, CliError> {
+    granted(wanted, |name| env::var(name).ok())
+}
+
+/// Of several with one name the last one counts.
+fn granted(wanted: &[Variable], ours: impl Fn(&str) -> Option<String>) -> Result<Vec<(String, String)>, CliError> {
     let mut granted: Vec<(String, String)> = Vec::new();
     for Variable { name, value } in wanted {
         let missing = || {
@@ -75,9 +83,9 @@ mod tests {
     fn a_variable_is_passed_on_or_set() {
         let is = |name: &str, value: Option<&str>| Variable { name: name.into(), value: value.map(str::to_owned) };
         let ours = |name: &str| (name == "HOME").then(|| "/root".to_owned());
-        let granted = variables(&[is("HOME", None), is("A", Some("1")), is("A", Some("2"))], ours).unwrap();
+        let granted = super::granted(&[is("HOME", None), is("A", Some("1")), is("A", Some("2"))], ours).unwrap();
         assert_eq!(granted, [("HOME".into(), "/root".into()), ("A".into(), "2".into())]);
-        assert!(variables(&[is("NOPE", None)], ours).unwrap_err().message().contains("`NOPE`"));
+        assert!(super::granted(&[is("NOPE", None)], ours).unwrap_err().message().contains("`NOPE`"));
     }
 
     #[test]

@@ -1,0 +1,90 @@
+//! Reduce-scatter (MPI 4.1, section 6.10).
+//!
+//! Short data goes up a binomial tree, and the blocks of the result come down from its root. Long data: each rank sends each other the
+//! block that is that one's, and combines what comes in the order of the ranks; every element travels once.
+
+use std::ops::Range;
+
+use super::reduce::reduce;
+use super::{Call, Terms, fill};
+use crate::communicator::Communicator;
+use crate::datatype::{self, Datatype};
+use crate::error::Error;
+use crate::header::Kind;
+use crate::op::Op;
+use crate::partition::blocks;
+
+/// Up to this many bytes the number of messages costs more than their length.
+const SHORT: usize = 4 << 10;
+
+impl Communicator {
+    /// Combines the elements of all ranks, one by one, and gives each rank a block of the result, all of one length.
+    ///
+    /// # Errors
+    /// As [`Self::barrier`]; [`Error::Invalid`] where the number of ranks does not divide that of the elements.
+    pub fn reduce_scatter_block<T: Datatype>(&self, data: &[T], op: impl Op<T>) -> Result<Vec<T>, Error> {
+        if !data.len().is_multiple_of(self.size()) {
+            return Err(Error::Invalid(format!("reduce_scatter_block of {} elements over {} ranks", data.len(), self.size())));
+        }
+        self.reduce_scatter(data, &vec![data.len() / self.size(); self.size()], op)
+    }
+
+    /// Combines the elements of all ranks, one by one, and gives each rank a block of the result. All ranks give the same lengths of the
+    /// blocks.
+    ///
+    /// # Errors
+    /// As [`Self::barrier`]; [`Error::Invalid`] where there is not one length for each rank, or they are not those of the data together.
+    pub fn reduce_scatter<T: Datatype>(&self, data: &[T], lengths: &[usize], op: impl Op<T>) -> Result<Vec<T>, Error> {
+        if lengths.len() != self.size() || lengths.iter().sum::<usize>() != data.len() {
+            let (lengths, total) = (lengths.len(), lengths.iter().sum::<usize>());
+            let (ranks, elements) = (self.size(), data.len());
+            return Err(Error::Invalid(format!(
+                "reduce_scatter of {elements} elements over {ranks} ranks with {lengths} lengths that make {total}"
+            )));
+        }
+        let call = Call::begin(self, &Terms::new::<T>(Kind::ReduceScatter, data.len()).op(&op))?;
+        let ranges = blocks(lengths);
+        let mine = if size_of_val(data) <= SHORT { from_root(&call, data, &ranges, &op)? } else { exchanged(&call, data, &ranges, &op)? };
+        call.end()?;
+        Ok(mine)
+    }
+}
+
+fn from_root<T: Datatype>(call: &Call<'_>, data: &[T], ranges: &[Range<usize>], op: &impl Op<T>) -> Result<Vec<T>, Error> {
+    let team = call.everybody();
+    let mut sum = data.to_vec();
+    reduce(&team, 0, &mut sum, op)?;
+    let mut mine = sum[ranges[team.me].clone()].to_vec();
+    if team.me > 0 {
+        fill(bytemuck::cast_slice_mut(&mut mine), &team.recv(0)?)?;
+        return Ok(mine);
+    }
+    for (rank, range) in ranges.iter().enumerate().skip(1) {
+        team.send(rank, bytemuck::cast_slice(&sum[range.clone()]))?;
+    }
+    Ok(mine)
+}
+
+fn exchanged<T: Datatype>(call: &Call<'_>, data: &[T], ranges: &[Range<usize>], op: &impl Op<T>) -> Result<Vec<T>, Error> {
+    let team = call.everybody();
+    for step in 1..team.size {
+        let to = (team.me + step) % team.size;
+        team.send(to, bytemuck::cast_slice(&data[ranges[to].clone()]))?;
+    }
+    let own = &data[ranges[team.me].clone()];
+    let mut sum: Option<Vec<T>> = None;
+    for from in 0..team.size {
+        let envelope;
+        let part = if from == team.me {
+            own.into()
+        } else {
+            envelope = team.recv(from)?;
+            datatype::elements(envelope.body())
+        };
+        match &mut sum {
+            None => sum = Some(part.into_owned()),
+            Some(sum) => op.after(sum, &part),
+        }
+    }
+    Ok(sum.unwrap_or_default())
+}

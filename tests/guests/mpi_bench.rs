@@ -1,0 +1,98 @@
+//! What `scripts/bench.sh` measures of MPI: the time of an operation over all ranks, as `name value unit`, printed by rank 0.
+
+use std::time::Instant;
+
+use places::Channel;
+use places_mpi::{Communicator, Error, finish, init, op};
+
+/// The seconds that one of `n` calls takes, after a tenth of them as a rehearsal.
+fn timed(world: &Communicator, n: usize, mut call: impl FnMut() -> Result<(), Error>) -> Result<f64, Error> {
+    for _ in 0..n.div_ceil(10) {
+        call()?;
+    }
+    world.barrier()?;
+    let start = Instant::now();
+    for _ in 0..n {
+        call()?;
+    }
+    Ok(start.elapsed().as_secs_f64() / n as f64)
+}
+
+fn report(world: &Communicator, name: &str, seconds: f64) {
+    if world.rank() == 0 {
+        let nodes = if world.nodes() > 1 { format!(".nodes{}", world.nodes()) } else { String::new() };
+        println!("placehost.mpi.{name}.np{}{nodes} {:.3} us", world.size(), seconds * 1e6);
+    }
+}
+
+/// The collective operations; the arguments name those that are wanted, else all.
+#[places::start]
+fn collectives(ch: Channel) -> places::Result {
+    let (world, args) = init(ch)?;
+    let wanted = |name: &str| args.is_empty() || args.iter().any(|arg| arg == name);
+    // Fewer rounds between nodes, where each takes longer.
+    let few = if world.nodes() > 1 { 10 } else { 1 };
+    if wanted("allreduce") {
+        for (count, n) in [(1, 20_000), (128, 10_000), (1_024, 6_000), (4_096, 2_000), (16_384, 800), (131_072, 60), (1_048_576, 6)] {
+            let mut data = vec![1.0f64; count];
+            let name = format!("allreduce.{}B", count * 8);
+            // What was summed up grows; the time does not depend on it.
+            let seconds = timed(&world, (n / few).max(3), || world.allreduce(&mut data, op::Sum))?;
+            report(&world, &name, seconds);
+        }
+    }
+    if wanted("barrier") {
+        report(&world, "barrier", timed(&world, 20_000 / few, || world.barrier())?);
+    }
+    if wanted("broadcast") {
+        for (count, n) in [(8, 20_000), (65_536, 1_000), (1 << 20, 100), (8 << 20, 10)] {
+            let mut data = vec![1u8; count];
+            let seconds = timed(&world, (n / few).max(3), || world.broadcast(&mut data, 0))?;
+            report(&world, &format!("broadcast.{count}B"), seconds);
+        }
+    }
+    if wanted("alltoall") {
+        for (each, n) in [(8, 4_000), (256, 4_000), (1_024, 2_000), (4_096, 1_000), (65_536, 60)] {
+            let data = vec![1u8; each * world.size()];
+            let seconds = timed(&world, (n / few).max(3), || world.alltoall(&data).map(drop))?;
+            report(&world, &format!("alltoall.{each}B"), seconds);
+        }
+    }
+    if wanted("allgather") {
+        for (each, n) in [(8, 10_000), (1_024, 4_000), (8_192, 1_000), (65_536, 100)] {
+            let data = vec![1u8; each];
+            let seconds = timed(&world, (n / few).max(3), || world.allgather(&data).map(drop))?;
+            report(&world, &format!("allgather.{each}B"), seconds);
+        }
+    }
+    Ok(finish(world)?)
+}
+
+/// Round trips between ranks 0 and 1.
+#[places::start]
+fn round_trip(ch: Channel) -> places::Result {
+    let (world, _) = init(ch)?;
+    let other = 1 - world.rank();
+    for (size, n) in [(8, 40_000), (65_536, 4_000), (1 << 20, 200)] {
+        let mut data = vec![1u8; size];
+        let seconds = timed(&world, n, || {
+            if world.rank() == 0 {
+                world.send(&data, other, 0)?;
+                world.recv_into(&mut data, other, 0)?;
+            } else {
+                world.recv_into(&mut data, other, 0)?;
+                world.send(&data, other, 0)?;
+            }
+            Ok(())
+        })?;
+        report(&world, &format!("ping.{size}B"), seconds);
+    }
+    Ok(finish(world)?)
+}
+
+/// Nothing, for the time of a start.
+#[places::start]
+fn nothing(ch: Channel) -> places::Result {
+    let (world, _) = init(ch)?;
+    Ok(finish(world)?)
+}
