@@ -147,7 +147,8 @@ async fn conduct(host: &Host, args: &Args, mut config: PlaceConfig, order: &Valu
     let mut signals = Signals::listen()?;
     let stdout = Stdout::default();
     config.stdout = Output::new(stdout.clone());
-    let (launcher, channel) = host.spawn(&module, LAUNCHER, config).map_err(|error| explain::spawn(&args.module, &module, &error))?;
+    let (launcher, channel) =
+        host.spawn(&module, LAUNCHER, config).map_err(|error| explain::spawn(&args.module, module.other_exports(), &error))?;
     let order = json::to_message(order).expect("an order is no message that is too long");
     let report = async {
         // Where it cannot be put, the launcher has ended, and that says why.
@@ -188,7 +189,7 @@ fn check_starts(args: &Args, module: &Module) -> Result<(), CliError> {
         return Ok(());
     }
     let has = has.into_iter().filter(|name| !name.starts_with("mpi-")).collect();
-    Err(explain::spawn(&args.module, module, &SpawnError::NoStart { start, has }))
+    Err(explain::spawn(&args.module, module.other_exports(), &SpawnError::NoStart { start, has }))
 }
 
 /// Ends the launcher if it has not ended, and says how it went.
