@@ -8,7 +8,7 @@ use proc_macro::TokenStream;
 
 /// Makes a server of an `impl` block: a start function, and a client.
 ///
-/// ```ignore
+/// ```text
 /// #[places_rpc::server]
 /// impl TupleServer {
 ///     fn set(&mut self, k: String, v: i64) -> i64 { … }
