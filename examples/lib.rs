@@ -14,6 +14,9 @@
 //! | `named.rs`             | a place found by its name                             | `placehost run named.wasm main`                 |
 //! | `hello_distributed.rs` | the slides' second program: a place elsewhere         | `placehost run hello_distributed.wasm main --allow-nodes -- host2` |
 //! | `multiple.rs`          | places on five nodes                                  | `placehost run multiple.wasm main --allow-nodes -- host2:6340` |
+//! | `logging.rs`           | what is logged on another node                        | `placehost run -v logging.wasm main --allow-nodes -- host2:6340` |
+//! | `restart.rs`           | a place that is started again                         | `placehost run restart.wasm main`               |
+//! | `restarter.rs`         | the same, so often and no more                        | `placehost run restarter.wasm main`             |
 //! | `channel_across.rs`    | a channel made on one node, used between two others   | `placehost run channel_across.wasm main --allow-nodes -- host2:6340` |
 //! | `remote_kill.rs`       | the end of a place elsewhere                          | `placehost run remote_kill.wasm main --allow-nodes -- host2:6340` |
 //! | `sync_everything.rs`   | one wait for messages, a timer, a socket, ends        | `placehost run sync_everything.wasm main --net` |

@@ -1,10 +1,11 @@
-//! Several nodes at work: three with a worker each, one with a bank, and one whose place ends again and again and is started again.
+//! Several nodes at work under supervision: three with a worker each, one with a bank, and one whose place ends again and again.
 //!
 //! The arguments are the addresses of those five nodes; what has none is on this node.
 
 use std::time::Duration;
 
-use places::{Channel, Either, Error, Node, Place, after, exit, sync};
+use places::{Channel, Either, Error, Node, after, exit, sync};
+use places_supervision::{Child, Restart, Strategy, Supervisor, restart_every};
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
@@ -52,9 +53,6 @@ fn restless(_: Channel<(), ()>) {
     exit(1)
 }
 
-/// How often the restless place is started.
-const LIVES: u32 = 4;
-
 #[places::start]
 fn main(_: Channel) -> places::Result {
     let mut addresses = std::env::args().skip(1);
@@ -63,29 +61,22 @@ fn main(_: Channel) -> places::Result {
     let (safe, other) = (node()?, node()?);
 
     bank::at(&safe).named("bank").spawn()?;
-    let mut working: Vec<Place<(), Job>> = Vec::new();
-    for (node, wage) in workers.iter().zip([10, 20, 30]) {
-        let worker = worker::at(node).spawn()?;
-        worker.put((safe.lookup("bank")?, wage))?;
-        working.push(worker);
-    }
-    let (mut lasting, mut lives) = (restless::at(&other).spawn()?, 1);
-
-    while !working.is_empty() || lives < LIVES {
-        let workers = working.iter().map(|worker| Either::Left(worker.exited()));
-        match sync(workers.chain((lives < LIVES).then(|| Either::Right(lasting.exited())))) {
-            (n, Either::Left(why)) => {
-                assert!(why.is_success(), "a worker {why}");
-                working.swap_remove(n);
-            }
-            (_, Either::Right(_)) => {
-                lasting = restless::at(&other).spawn()?;
-                lives += 1;
-            }
-        }
-    }
+    let mut given_up = false;
+    let supervisor = workers.iter().zip([10, 20, 30]).fold(Supervisor::new(Strategy::OneForOne), |supervisor, (node, wage)| {
+        let safe = safe.clone();
+        let worker = Child::by(format!("worker {wage}"), move |options| {
+            let worker = worker::spawn_with(options)?;
+            worker.put((safe.lookup("bank")?, wage))?;
+            Ok(worker)
+        });
+        // One that is done is; one that goes wrong is started again.
+        supervisor.child(worker.on([node]).restart(Restart::Transient))
+    });
+    let restless = Child::new("restless", restless::NAME).on([&other]);
+    let restless = restless.restart(restart_every(Duration::from_millis(20)).retry(3)).on_final_fail(|| given_up = true);
+    supervisor.child(restless).run()?;
     println!("the workers are done, and the bank has {}", balance(&safe)?);
-    println!("the restless place was started {lives} times; at last it {}", lasting.wait());
+    println!("the restless place was started again 3 times, and is given up: {given_up}");
     Ok(())
 }
 

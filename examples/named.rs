@@ -1,47 +1,48 @@
-//! A named place: whoever knows its name gets a channel of its own to it, and all share what it keeps.
+//! A named server: whoever knows its name is a client, and all share what it keeps. A bank beside it is one client's own.
 //!
-//! The table is kept on this node, or on the one whose address is the first argument.
+//! They are on this node, or on the one whose address is the first argument.
 
 use std::collections::HashMap;
 
-use places::{Channel, Either, Error, Node, sync};
-use serde::{Deserialize, Serialize};
+use places::{Channel, Node};
 
-#[derive(Serialize, Deserialize)]
-enum Request {
-    Set(String, u32),
-    Get(String),
-}
+/// A table of numbers.
+#[derive(Default)]
+struct Table(HashMap<String, u32>);
 
-/// Serves a table of numbers to any number of clients.
-#[places::start]
-fn table(ch: Channel<Channel<Request, Option<u32>>, ()>) -> places::Result {
-    let mut numbers = HashMap::new();
-    let mut clients: Vec<Channel<Request, Option<u32>>> = Vec::new();
-    loop {
-        let there = clients.iter().map(|client| Either::Right(client.message()));
-        match sync(there.chain([Either::Left(ch.message())])) {
-            (_, Either::Left(client)) => clients.push(client?),
-            (n, Either::Right(Ok(Request::Set(key, number)))) => {
-                numbers.insert(key, number);
-                clients[n].put(Some(number))?;
-            }
-            (n, Either::Right(Ok(Request::Get(key)))) => clients[n].put(numbers.get(&key).copied())?,
-            (n, Either::Right(Err(_))) => drop(clients.remove(n)),
-        }
-    }
-}
-
-/// A client's end.
-struct Table(Channel<Option<u32>, Request>);
-
+#[places_rpc::server]
 impl Table {
-    fn set(&self, key: &str, number: u32) -> Result<u32, Error> {
-        Ok(self.0.put_get(Request::Set(key.into(), number))?.unwrap_or_default())
+    fn set(&mut self, key: String, number: u32) -> u32 {
+        self.0.insert(key, number);
+        number
     }
 
-    fn get(&self, key: &str) -> Result<u32, Error> {
-        Ok(self.0.put_get(Request::Get(key.into()))?.unwrap_or_default())
+    fn get(&self, key: &str) -> u32 {
+        self.0.get(key).copied().unwrap_or_default()
+    }
+}
+
+/// Accounts.
+#[derive(Default)]
+struct Bank(HashMap<String, u32>);
+
+#[places_rpc::server]
+impl Bank {
+    fn new_account(&mut self, who: String) -> String {
+        self.0.insert(who.clone(), 0);
+        who
+    }
+
+    fn add(&mut self, who: &str, amount: u32) -> u32 {
+        let balance = self.0.entry(who.to_owned()).or_default();
+        *balance += amount;
+        *balance
+    }
+
+    fn remove(&mut self, who: &str, amount: u32) -> u32 {
+        let balance = self.0.entry(who.to_owned()).or_default();
+        *balance = balance.saturating_sub(amount);
+        *balance
     }
 }
 
@@ -52,13 +53,17 @@ fn main(_: Channel) -> places::Result {
         None => Node::this(),
     };
     table::at(&node).named("table").spawn()?;
+    let bank = BankClient::from(bank::at(&node).spawn()?);
 
-    let (c, d) = (Table(node.lookup("table")?), Table(node.lookup("table")?));
+    let (c, d) = (TableClient::connect(&node, "table")?, TableClient::connect(&node, "table")?);
     println!("{}", c.set("user0", 100)?);
     println!("{}", d.set("user2", 200)?);
     println!("{}", c.get("user0")?);
     println!("{}", d.get("user2")?);
     println!("{}", d.get("user0")?);
     println!("{}", c.get("user2")?);
+    println!("(created {})", bank.new_account("user0")?);
+    println!("(ok {})", bank.add("user0", 10)?);
+    println!("(ok {})", bank.remove("user0", 5)?);
     Ok(())
 }

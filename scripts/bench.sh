@@ -53,7 +53,10 @@ bench one_way -- 1000000 64
 bench one_way -- 20000 65536
 bench one_way -- 2000 1048576
 bench fairness -- 1000 4
+bench recovery -- 1000 2>/dev/null
 bench idle -- 10000
+bench rpc
+bench rpc_restart -- 200
 if [ "${IDLE:-0}" -gt 0 ]; then bench --max-places $((IDLE + 100)) idle -- "$IDLE"; fi
 start_of_run run.cached 20
 start_of_run run.not_cached 3 --no-cache
@@ -108,7 +111,9 @@ start_node
 far=$address
 bench --allow-nodes far_spawn -- "$far" 2000
 bench --allow-nodes far -- "$far"
+bench --allow-nodes recovery -- 200 "$far" 2>/dev/null
 bench --allow-nodes far_channels -- "$far" 10000
+bench --allow-nodes rpc -- "$far"
 start_node --no-cache
 for _ in 1 2 3; do
     pad "$guest/bench.wasm" >"$lab/padded.wasm"
@@ -176,6 +181,7 @@ awk '
         per("one way, 64 KiB", "placehost.tput.65536B", "limit.two_copies.65536B", 1)
         per("one way, 64 KiB", "placehost.tput.65536B", "erlang.tput_copy.65536B", 1)
         per("one way, 1 MiB", "placehost.tput.1048576B", "limit.two_copies.1048576B", 1)
+        per("calls, one client", "placehost.rpc.1_client", "erlang.rpc.get_rate", 1)
         per("memory of an idle place", "placehost.idle.n10000.memory", "erlang.idle.n10000.rss_per_place")
         for (ranks = 2; ranks <= 8; ranks *= 2) {
             per("allreduce of 8 B over " ranks, "placehost.mpi.allreduce.8B.np" ranks, "openmpi-shm.allreduce.8B.np" ranks)

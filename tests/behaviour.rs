@@ -68,6 +68,7 @@ claims! { "waiting":
 
 claims! { "selecting":
     one_wait_brings_messages_of_many_channels,
+    a_message_too_large_for_the_rest_of_a_batch_comes_with_the_next,
     a_busy_channel_leaves_others_their_turn,
     what_is_put_goes_out_with_the_next_wait,
     who_does_not_read_is_not_read_from_and_stops_nobody,

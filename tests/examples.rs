@@ -2,6 +2,15 @@
 
 use crate::harness::{guest, program, run};
 
+/// What examples print on however many nodes.
+pub(crate) const NAMED: &str = "100\n200\n100\n200\n100\n200\n(created user0)\n(ok 10)\n(ok 5)\n";
+pub(crate) const TUPLE_SERVER: &str = "Hello from a cast\n100\n100\n";
+pub(crate) const BANK: &str = "(created user0)\n(already-exists)\n(ok 10)\n(ok 5)\n(insufficient-funds 5)\n(invalid-account user1)\n";
+pub(crate) const CHAT: &str = "Ann finds []\nBob finds [\"Ann\"]\nAnn hears Bob comes in\nCid finds [\"Ann\", \"Bob\"]\n\
+    Ann hears Cid comes in\nBob hears Cid comes in\n\
+    Ann hears Bob: Hello!\nBob hears Bob: Hello!\nCid hears Bob: Hello!\n\
+    Ann hears Bob has gone\nCid hears Bob has gone\nAnn hears Ann: Where is Bob?\nCid hears Ann: Where is Bob?\n";
+
 #[test]
 fn hello_world_greets_as_on_the_slides() {
     run("hello_world", "main", &[]).prints("hello-world received: Hello\nhello-world sent: Hello World\nmain received: Hello World\n");
@@ -45,7 +54,22 @@ fn competing_readers_do_each_job_once() {
 
 #[test]
 fn named_places_are_shared_by_their_clients() {
-    run("named", "main", &[]).prints("100\n200\n100\n200\n100\n200\n");
+    run("named", "main", &[]).prints(NAMED);
+}
+
+#[test]
+fn tuple_server_answers_as_on_the_slides() {
+    run("tuple_server", "main", &[]).prints(TUPLE_SERVER);
+}
+
+#[test]
+fn bank_gives_every_answer() {
+    run("bank", "main", &[]).prints(BANK);
+}
+
+#[test]
+fn chat_goes_on_when_one_is_killed() {
+    run("chat", "main", &[]).prints(CHAT);
 }
 
 #[test]

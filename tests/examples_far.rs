@@ -1,5 +1,6 @@
 //! The examples of several nodes print what their documentation says, on as many nodes as they take.
 
+use crate::examples::{BANK, CHAT, NAMED};
 use crate::harness::{Run, guest};
 use crate::lab::{Lab, Node};
 
@@ -49,17 +50,58 @@ fn hello_distributed_greets_from_a_node_that_it_creates() {
 fn named_places_are_found_on_another_node() {
     let lab = Lab::new();
     let node = lab.node(&[]);
-    example(&lab, "named", &[], &[&node.address]).prints("100\n200\n100\n200\n100\n200\n");
+    example(&lab, "named", &[], &[&node.address]).prints(NAMED);
+    example(&lab, "bank", &[], &[&node.address]).prints(BANK);
+    // What its server prints comes from there, and so at any time.
+    let ended = example(&lab, "tuple_server", &[], &[&node.address]).fails(0, &[]);
+    let (said, printed): (Vec<_>, Vec<_>) = ended.stdout.lines().partition(|line| line.starts_with("Hello"));
+    assert_eq!((said.concat(), printed.join(" ")), ("Hello from a cast".into(), "100 100".into()));
+}
+
+#[test]
+fn chat_goes_on_over_three_nodes() {
+    let lab = Lab::new();
+    let nodes = [(); 3].map(|()| lab.node(&[]));
+    example(&lab, "chat", &[], &addresses(&nodes)).prints(CHAT);
+    nodes.iter().for_each(|node| lab.has_places(node, 0));
 }
 
 #[test]
 fn multiple_nodes_work_together() {
-    let expected = "the workers are done, and the bank has 180\nthe restless place was started 4 times; at last it exited with code 1\n";
+    let expected = "the workers are done, and the bank has 180\nthe restless place was started again 3 times, and is given up: true\n";
     let lab = Lab::new();
     example(&lab, "multiple", &[], &[]).prints(expected);
     let nodes = [(); 5].map(|()| lab.node(&[]));
     example(&lab, "multiple", &[], &addresses(&nodes)).prints(expected);
     nodes.iter().for_each(|node| lab.has_places(node, 0));
+}
+
+#[test]
+fn logging_is_read_where_the_server_was_started() {
+    let lab = Lab::new();
+    let node = lab.node(&[]);
+    let expected = "Some(100)\nSome(100)\nNone\nthe table returned\n";
+    example(&lab, "logging", &[], &[]).prints(expected);
+    for (options, lines) in [(&[][..], &["warning"][..]), (&["-v"], &["info", "info", "info", "warning"])] {
+        let ended = example(&lab, "logging", options, &[&node.address]).fails(0, &[]);
+        assert_eq!(ended.stdout, expected);
+        let place = format!(": place `table` ({}.", node.id);
+        let said = ended.stderr.lines().filter(|line| line.contains(&place) && line.contains(") on `host1` at "));
+        let levels: Vec<_> = said.filter_map(|line| line.split(&place).next()?.rsplit(' ').next()).collect();
+        assert_eq!(levels, lines, "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn restart_and_restarter_do_so_here_and_on_another_node() {
+    let lab = Lab::new();
+    let node = lab.node(&[]);
+    for addresses in [&[][..], &[&*node.address]] {
+        example(&lab, "restart", &[], addresses).prints("it returned, and is started again\nin a second it had many lives: true\n");
+        let runs = "it runs\n".repeat(4);
+        example(&lab, "restarter", &[], addresses).prints(&format!("{runs}it was started again 3 times, and is no more\n"));
+    }
+    lab.has_places(&node, 0);
 }
 
 #[test]

@@ -159,7 +159,7 @@ impl Member {
             });
             match next.await {
                 None => self.ship(digest, module.len(), module).await,
-                Some(Answer::Started(place)) => return (place, link),
+                Some(Answer::Started { place, .. }) => return (place, link),
                 Some(answer) => panic!("the place is not started: {answer:?}"),
             }
         }
@@ -203,6 +203,8 @@ pub(crate) fn order(module: Digest, size: usize, start: &str, link: LinkId) -> S
         grants: SpawnGrants::default(),
         name: None,
         detached: false,
+        log_to_parent: false,
+        seq: None,
         link,
     }
 }

@@ -134,6 +134,30 @@ impl<G, P> Channel<G, P> {
         self.end.send(attached.with(data))
     }
 
+    /// As [`Self::put`], within an `async` function: while there is no room, others go on. Ends of channels in the message make it
+    /// wait all the same.
+    ///
+    /// # Errors
+    /// As [`Self::put`].
+    pub async fn put_async(&self, message: impl AsMessage<P>) -> Result<(), Error> {
+        let full = message.encode(|data, attached| match attached.is_empty() {
+            true => match self.end.try_put(data) {
+                Err(types::Error::WouldBlock) => Ok(Some(data.to_vec())),
+                result => result.map(|()| None),
+            },
+            false => self.send(data, attached).map(|()| None),
+        })??;
+        let Some(data) = full else { return Ok(()) };
+        loop {
+            self.room(data.len()).await;
+            match self.end.try_put(&data) {
+                // Somebody else has used the room.
+                Err(types::Error::WouldBlock) => {}
+                result => return Ok(result?),
+            }
+        }
+    }
+
     /// How many messages wait to be read here.
     pub fn pending(&self) -> u32 {
         self.end.pending()
@@ -178,6 +202,15 @@ impl<G: Message, P> Channel<G, P> {
             false => self.send(data, attached).and_then(|()| self.end.get()),
         })?;
         self.decode(reply, |end| end.receive())
+    }
+
+    /// As [`Self::put_get`], within an `async` function: while there is no reply, others go on.
+    ///
+    /// # Errors
+    /// As [`Self::put_get`].
+    pub async fn put_get_async(&self, message: impl AsMessage<P>) -> Result<G, Error> {
+        self.put_async(message).await?;
+        self.message().await
     }
 
     /// Waits for a message, then returns it with those that are there already, in order.

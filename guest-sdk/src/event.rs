@@ -1,14 +1,17 @@
 //! Waiting for whichever comes first: Racket's `sync`.
 
+use std::future::IntoFuture;
 use std::time::{Duration, Instant};
 
-use crate::bindings::events;
+use crate::bindings::{events, types};
 use crate::channel::{self, Channel};
 use crate::message::Message;
 use crate::options::nanos;
+use crate::task::Awaited;
 use crate::{Error, ExitReason, Monitor, Node, Place, Pollable};
 
-/// Something to wait for, with the value it has when it comes.
+/// Something to wait for, with the value it has when it comes. Within an `async` function it can be awaited: see
+/// [`task`](crate::task).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an event",
     label = "write `channel.get()`, `place.exited()`, `after(duration)`, `at(instant)` or `ready(&pollable)`"
@@ -24,6 +27,12 @@ pub trait Event {
     /// The value, from what the host saw.
     #[doc(hidden)]
     fn take(self, fired: Fired) -> Self::Output;
+
+    /// What is to be seen without the host's waiting, where that is cheap to ask.
+    #[doc(hidden)]
+    fn now(&self) -> Option<Fired> {
+        None
+    }
 }
 
 /// What the host is to watch.
@@ -38,9 +47,13 @@ pub type Fired = events::Fired;
 #[derive(Debug)]
 pub struct NextMessage<'a, G, P>(&'a Channel<G, P>);
 
+/// That something can be read from a channel; see [`Channel::readable`].
+#[derive(Debug)]
+pub struct Readable<'a, G, P>(&'a Channel<G, P>);
+
 /// Room in a channel; see [`Channel::room`].
 #[derive(Debug)]
-pub struct Room<'a, G, P>(&'a Channel<G, P>);
+pub struct Room<'a, G, P>(&'a Channel<G, P>, u64);
 
 /// The end of a place; see [`Place::exited`].
 #[derive(Debug)]
@@ -100,10 +113,14 @@ impl<G: Message, P> Channel<G, P> {
 }
 
 impl<G, P> Channel<G, P> {
-    /// The event that there is room to put messages, which is when the mailbox is half empty; or that nobody will read them. It is for
-    /// who was told [`Error::WouldBlock`].
-    pub fn room(&self) -> Room<'_, G, P> {
-        Room(self)
+    /// The event that [`Self::get`] would not wait: that there is a message, or that there will be none. It takes nothing.
+    pub fn readable(&self) -> Readable<'_, G, P> {
+        Readable(self)
+    }
+
+    /// The event that there is room to put a message of so many bytes, or that nobody will read it.
+    pub fn room(&self, bytes: usize) -> Room<'_, G, P> {
+        Room(self, bytes as u64)
     }
 }
 
@@ -131,6 +148,12 @@ impl Node {
 /// The event that this much time has passed since the `sync` began.
 pub fn after(time: Duration) -> Timer {
     Timer(time)
+}
+
+/// The time that is this many nanoseconds from now, or one that never comes.
+pub(crate) fn later(nanos: u64) -> Instant {
+    const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+    Instant::now() + Duration::from_nanos(nanos).min(NEVER)
 }
 
 /// The event that it is this late: for a deadline over several `sync`s.
@@ -179,13 +202,32 @@ impl<G: Message, P> Event for NextMessage<'_, G, P> {
             _ => Err(Error::Closed),
         }
     }
+
+    fn now(&self) -> Option<Fired> {
+        match self.0.raw().try_receive() {
+            Ok(message) => Some(events::Fired::Message(message)),
+            Err(types::Error::WouldBlock) => None,
+            Err(types::Error::NodeLost) => Some(events::Fired::NodeLost),
+            Err(_) => Some(events::Fired::Closed),
+        }
+    }
+}
+
+impl<G, P> Event for Readable<'_, G, P> {
+    type Output = ();
+
+    fn source(&self) -> Source<'_> {
+        events::Event::Readable(self.0.raw())
+    }
+
+    fn take(self, _: Fired) {}
 }
 
 impl<G, P> Event for Room<'_, G, P> {
     type Output = ();
 
     fn source(&self) -> Source<'_> {
-        events::Event::Room(self.0.raw())
+        events::Event::Room((self.0.raw(), self.1))
     }
 
     fn take(self, _: Fired) {}
@@ -247,6 +289,13 @@ impl<A: Event, B: Event> Event for Either<A, B> {
             Self::Right(event) => Either::Right(event.take(fired)),
         }
     }
+
+    fn now(&self) -> Option<Fired> {
+        match self {
+            Self::Left(event) => event.now(),
+            Self::Right(event) => event.now(),
+        }
+    }
 }
 
 impl Event for Timer {
@@ -267,4 +316,29 @@ impl Event for Ready<'_> {
     }
 
     fn take(self, _: Fired) {}
+}
+
+macro_rules! can_be_awaited {
+    ($(impl[$($generics:tt)*] $event:ty;)*) => {$(
+        impl<$($generics)*> IntoFuture for $event {
+            type Output = <Self as Event>::Output;
+            type IntoFuture = Awaited<Self>;
+
+            fn into_future(self) -> Awaited<Self> {
+                Awaited::new(self)
+            }
+        }
+    )*};
+}
+
+can_be_awaited! {
+    impl['a, G: Message, P] NextMessage<'a, G, P>;
+    impl['a, G, P] Readable<'a, G, P>;
+    impl['a, G, P] Room<'a, G, P>;
+    impl['a, G, P] Exited<'a, G, P>;
+    impl['a] Ended<'a>;
+    impl['a] Lost<'a>;
+    impl['a] Ready<'a>;
+    impl[] Timer;
+    impl[A: Event, B: Event] Either<A, B>;
 }

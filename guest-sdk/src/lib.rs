@@ -60,6 +60,8 @@
 //! ```
 //!
 //! * [`Selector`] waits for many channels that are registered once, and brings many messages in one call: the loop of a server.
+//! * [`task`] is for what waits without stopping the place: every event of `sync` can be awaited. A [`Router`] is a loop with handlers
+//!   for messages, ends, timers.
 //! * [`exit`] ends the place with a code, [`log!`] writes to the host's log. `std::env::args`, `std::env::var`, `std::fs` and
 //!   `std::net` work as usual, as far as the place was granted anything.
 //!
@@ -78,14 +80,16 @@ mod node;
 mod options;
 mod packet;
 mod place;
+mod router;
 mod selector;
 mod spawner;
 mod start;
+pub mod task;
 
 pub use blob::Blob;
 pub use channel::Channel;
 pub use error::Error;
-pub use event::{Either, Ended, Event, Exited, Lost, NextMessage, Ready, Room, Timer, after, at, ready, sync};
+pub use event::{Either, Ended, Event, Exited, Lost, NextMessage, Readable, Ready, Room, Timer, after, at, ready, sync};
 pub use exit::{ExitReason, exit};
 pub use log::{Level, log};
 pub use message::{AsMessage, Bytes, Message};
@@ -95,6 +99,7 @@ pub use options::{Grants, Options};
 pub use packet::{Packet, Value};
 pub use place::{Module, Place, PlaceId, spawn, this};
 pub use places_macros::{start, sync};
+pub use router::{Entry, Handled, Later, Now, Router};
 pub use selector::{Happened, Selector};
 pub use spawner::Spawner;
 pub use wasip2::io::poll::Pollable;

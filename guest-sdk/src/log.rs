@@ -1,4 +1,4 @@
-//! Lines for the host's log.
+//! Lines for the log of the node.
 
 use std::fmt;
 
@@ -19,7 +19,8 @@ pub enum Level {
     Error,
 }
 
-/// Writes a line to the host's log, which adds the time and the place. `placehost run` shows warnings and errors; `-v` more.
+/// Writes a line to the log of the node, which adds the time and the place. A node shows warnings and errors; with `-v` more. With
+/// [`Options::log_to_parent`](crate::Options::log_to_parent), or where the command says so, it goes to the creator's node as well.
 pub fn log(level: Level, message: impl fmt::Display) {
     let level = match level {
         Level::Trace => logging::Level::Trace,
@@ -31,7 +32,7 @@ pub fn log(level: Level, message: impl fmt::Display) {
     logging::log(level, &message.to_string());
 }
 
-/// Writes a formatted line to the host's log: `log!(Info, "{n} done")`. The first argument is a variant of [`Level`].
+/// Writes a formatted line to the log of the node: `log!(Info, "{n} done")`. The first argument is a variant of [`Level`].
 #[macro_export]
 macro_rules! log {
     ($level:ident, $($message:tt)+) => {

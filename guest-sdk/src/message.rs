@@ -73,7 +73,16 @@ pub(crate) fn read_typed<T: DeserializeOwned>(data: &[u8], attached: &mut Attach
 }
 
 fn read<T: DeserializeOwned>(mut typed: &[u8]) -> Result<T, Error> {
-    let value = ciborium::from_reader(&mut typed).map_err(|error| Error::Decode(explain(error)))?;
+    thread_local!(static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
+    /// What text is read into where it is only looked at; what is longer and no `String` cannot be read.
+    const SCRATCH_SIZE: usize = 4096;
+
+    // Kept from one message to the next: to clear a new one takes longer than to read a short message.
+    let mut scratch = SCRATCH.take();
+    scratch.resize(SCRATCH_SIZE, 0);
+    let value = ciborium::de::from_reader_with_buffer(&mut typed, &mut scratch);
+    SCRATCH.set(scratch);
+    let value = value.map_err(|error| Error::Decode(explain(error)))?;
     if typed.is_empty() { Ok(value) } else { Err(Error::Decode(format!("{} bytes stand after it", typed.len()))) }
 }
 

@@ -18,6 +18,7 @@ pub struct Options {
     name: Option<String>,
     detached: bool,
     link: bool,
+    log_to_parent: bool,
     prefix: Option<String>,
     args: Vec<String>,
     memory: Option<u64>,
@@ -59,6 +60,14 @@ impl Options {
     #[must_use]
     pub fn link(mut self) -> Self {
         self.link = true;
+        self
+    }
+
+    /// What it and its places log goes also to the node of the place that starts it: and on to that one's creator, if that place does
+    /// so too. Not where it is [`detached`](Self::detached). What is logged faster than it travels is lost, and said to be.
+    #[must_use]
+    pub fn log_to_parent(mut self) -> Self {
+        self.log_to_parent = true;
         self
     }
 
@@ -125,6 +134,7 @@ impl Options {
             name: self.name.clone(),
             detached: self.detached,
             link: self.link,
+            log_to_parent: self.log_to_parent,
             prefix: self.prefix.clone(),
         }
     }

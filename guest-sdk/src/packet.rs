@@ -24,6 +24,14 @@ impl Packet {
         Self { data, attached }
     }
 
+    /// A value as a message.
+    ///
+    /// # Errors
+    /// [`Error::Encode`].
+    pub fn of<T: Serialize>(value: T) -> Result<Self, Error> {
+        message::write(&value, |data, attached| Self::new(data.to_vec(), attached))
+    }
+
     /// Its bytes: CBOR behind the tag 55799, or whatever was put raw.
     pub fn bytes(&self) -> &[u8] {
         &self.data
@@ -43,6 +51,13 @@ impl Packet {
     /// [`Error::Decode`] where it is no `G`.
     pub fn into_message<G: Message>(self) -> Result<G, Error> {
         G::decode(self.data, self.attached)
+    }
+}
+
+impl From<Vec<u8>> for Packet {
+    /// A raw message.
+    fn from(data: Vec<u8>) -> Self {
+        Self::new(data, Attached::default())
     }
 }
 

@@ -77,6 +77,8 @@ pub enum Happened {
     Exited(ExitReason),
     /// The time has come.
     After,
+    /// A message can be read from the channel, or there will be none.
+    Readable,
     /// There is room in the channel.
     Room,
     /// A message that was put on the channel was not accepted, for a reason that waiting does not mend; it is lost.
@@ -130,7 +132,7 @@ impl<K: Clone + Eq + Hash> Selector<K> {
     }
 
     /// Registers an event of [`sync!`](crate::sync!) once: `place.exited()`, `monitor.ended()`, `node.lost()`, `after(time)`,
-    /// `channel.room()`. When it has come its key is free again.
+    /// `channel.room(bytes)`. When it has come its key is free again.
     ///
     /// # Errors
     /// As [`Self::add`], and [`Error::Invalid`] for `ready(&pollable)`.
@@ -280,15 +282,18 @@ impl<K: Clone + Eq + Hash> Selector<K> {
 
     /// Waits for room in a channel instead of reading from it.
     fn await_room(&self, number: usize) {
-        self.reregister(number, |end| events::Event::Room(end));
+        self.reregister(number, |line| {
+            let bytes = line.held.front().map_or(0, |(data, _)| data.len());
+            events::Event::Room((&line.end, bytes as u64))
+        });
     }
 
     /// Registers another event of a channel in the place of the one before.
-    fn reregister(&self, number: usize, event: impl FnOnce(&channels::Channel) -> events::Event<'_>) {
+    fn reregister(&self, number: usize, event: impl FnOnce(&Line) -> events::Event<'_>) {
         if let Some(Some(Slot { what: What::Channel(line), .. })) = self.slots.get(number) {
             self.raw.remove(number as u64);
             // It takes what has just been given back, and so cannot fail.
-            let _ = self.raw.add(number as u64, &event(&line.end));
+            let _ = self.raw.add(number as u64, &event(line));
         }
     }
 
@@ -340,7 +345,7 @@ impl<K: Clone + Eq + Hash> Selector<K> {
                 Err(error) => self.say(number, Happened::Refused(error.into())),
             }
         }
-        self.reregister(number, |end| events::Event::Channel(end));
+        self.reregister(number, |line| events::Event::Channel(&line.end));
     }
 
     fn take(&mut self, max: u32, time: Option<Duration>) -> Result<Vec<(K, Happened)>, Error> {
@@ -366,6 +371,7 @@ impl<K: Clone + Eq + Hash> Selector<K> {
             events::Fired::NodeLost | events::Fired::NodeDown => Happened::NodeLost,
             events::Fired::Exit(reason) | events::Fired::Down(reason) => Happened::Exited(reason.into()),
             events::Fired::After => Happened::After,
+            events::Fired::Readable => Happened::Readable,
             events::Fired::Room => Happened::Room,
             events::Fired::Pollable => unreachable!("a selector takes no pollables"),
         };

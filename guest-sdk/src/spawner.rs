@@ -31,6 +31,11 @@ impl<G, P> Spawner<G, P> {
         Ok(spawn(Module::This, self.start, self.options)?.typed())
     }
 
+    /// With these options, and none that were said before: where somebody else says them, as a supervisor does.
+    pub fn options(self, options: Options) -> Self {
+        Self { options, ..self }
+    }
+
     fn with(self, change: impl FnOnce(Options) -> Options) -> Self {
         Self { options: change(self.options), ..self }
     }
@@ -52,6 +57,7 @@ as_options! {
     named(name: impl Into<String>);
     detached();
     link();
+    log_to_parent();
     prefix(prefix: impl Into<String>);
     args(args: impl IntoIterator<Item = impl Into<String>>);
     memory(bytes: u64);

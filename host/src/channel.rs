@@ -308,10 +308,10 @@ impl Channel {
         Reading { mailbox: self.0.incoming(), ticket: Ticket::default() }
     }
 
-    /// Waits until there is room for a short message, or nobody will read it.
-    pub async fn room(&self) {
+    /// Waits until there is room for a message of this size, or nobody will read it.
+    pub async fn room(&self, size: usize) {
         let mut writer = self.writing();
-        poll_fn(|cx| writer.poll_room(cx)).await;
+        poll_fn(|cx| writer.poll_room(cx, size)).await;
     }
 
     /// A writer that can be polled beside other waits.
@@ -377,9 +377,9 @@ pub struct Writing<'a> {
 }
 
 impl Writing<'_> {
-    /// Ready when there is room for a short message, or nobody will read it; puts nothing.
-    pub fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.mailbox.poll_room(cx, &mut self.ticket)
+    /// Ready when there is room for a message of this size, or nobody will read it; puts nothing.
+    pub fn poll_room(&mut self, cx: &mut Context<'_>, size: usize) -> Poll<()> {
+        self.mailbox.poll_room(cx, size, &mut self.ticket)
     }
 
     /// Puts the messages that `source` still has, as far as there is room.

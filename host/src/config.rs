@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::channel::Bounds;
+use crate::log::LogTo;
 
 /// The memory of a place where nobody said otherwise: 64 MiB.
 pub const DEFAULT_MEMORY: u64 = 64 << 20;
@@ -28,6 +29,10 @@ pub struct PlaceConfig {
     pub stdout: Output,
     /// Where its standard error goes.
     pub stderr: Output,
+    /// Whether what it logs goes to the node of who starts it as well. Its own places do as it does.
+    pub log_to_parent: bool,
+    /// What takes it there, where that is another node.
+    pub(crate) log: Option<LogTo>,
 }
 
 impl Default for PlaceConfig {
@@ -39,6 +44,8 @@ impl Default for PlaceConfig {
             bounds: Bounds::default(),
             stdout: Output::new(io::stdout()),
             stderr: Output::new(io::stderr()),
+            log_to_parent: false,
+            log: None,
         }
     }
 }

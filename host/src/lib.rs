@@ -14,6 +14,7 @@ mod host;
 mod id;
 mod imports;
 pub mod json;
+mod log;
 pub mod machine;
 pub mod net;
 mod node;

@@ -314,6 +314,7 @@ async fn spawn_here(host: &Arc<Shared>, order: Order) -> Result<(Place, Channel)
     if detached {
         owner = Arc::clone(&host.detached);
         (config.stdout, config.stderr) = (host.stdout.clone(), host.stderr.clone());
+        config.log = None;
     }
     place::spawn(host, Request { module, start, config, owner, name, seq: None, channel: None })
 }

@@ -10,6 +10,7 @@ mod proven;
 mod rows;
 mod serve;
 mod shipping;
+mod watches;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -40,6 +41,7 @@ pub use policy::{Allowed, Policy};
 use proven::{Proven, Spared};
 use shipping::{Offers, Shipments};
 pub use shipping::{OnShipping, Shipping};
+use watches::Watches;
 
 /// What the messages and blobs of one peer may take of the host's memory before they are read: 1 GiB.
 const SESSION_MEMORY: u64 = 1 << 30;
@@ -108,16 +110,25 @@ pub(crate) struct Router {
 struct Guest {
     /// Of the places that it started here.
     owner: Arc<Owner>,
-    /// By the request that each answers; nothing while a place is being started.
-    places: Mutex<HashMap<RequestId, Option<Place>>>,
+    /// By the request that each answers.
+    places: Mutex<HashMap<RequestId, Started>>,
     /// The modules that it may want.
     offers: Offers,
     /// What it is to tell the end of.
     standing: Standing,
+    /// Of its places, those that are only watched.
+    watches: Watches,
     /// What it has started before, and would again.
     proven: Proven,
     /// The numbers that it may give to places that it asks for.
     spared: Spared,
+}
+
+/// A place that a request starts.
+enum Started {
+    /// It will be there soon, perhaps only to end for this reason.
+    Soon(Option<ExitReason>),
+    Is(Place),
 }
 
 impl Router {
@@ -281,6 +292,7 @@ impl Handler for Router {
             places: Mutex::default(),
             offers: Offers::default(),
             standing: Standing::default(),
+            watches: Watches::default(),
             proven: Proven::default(),
             spared: Spared::default(),
         };
@@ -296,9 +308,12 @@ impl Handler for Router {
         match event {
             Event::Asked(request, ask) => serve::ask(self, hub, session, &guest, request, ask),
             Event::Kill(request, linked) => {
-                // One that is not there yet is killed when it is, for it is missed then.
-                if let Some(Some(place)) = lock(&guest.places).remove(&request) {
-                    place.end_soon(linked.map_or(ExitReason::Killed, |which| ExitReason::Linked(which.into())));
+                let reason = linked.map_or(ExitReason::Killed, |which| ExitReason::Linked(which.into()));
+                match lock(&guest.places).get_mut(&request) {
+                    Some(Started::Is(place)) => place.end_soon(reason),
+                    Some(Started::Soon(doom)) => drop(doom.get_or_insert(reason)),
+                    // It has ended since.
+                    None => {}
                 }
             }
             // A watch holds nothing but a task, which ends with the place or the session.

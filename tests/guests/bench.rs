@@ -2,9 +2,11 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use places::{Bytes, Channel, Error, Grants, Node, Options, Place};
+use places_rpc::Pending;
+use places_supervision::{Answer, Child, Command, Site, Strategy, Supervisor};
 
 type End = Channel<Bytes, Bytes>;
 /// Puts messages like this one.
@@ -268,6 +270,158 @@ fn forwarder(ch: Channel<Channel, Bytes>) -> places::Result {
         end.put(end.get()?)?;
         ends.push(end);
     }
+    Ok(())
+}
+
+/// A server of the kind that costs nothing, so that what is measured is the way to it.
+#[derive(Default)]
+struct Counter(u64);
+
+#[places_rpc::server]
+impl Counter {
+    fn add(&mut self, more: u64) -> u64 {
+        self.0 += more;
+        self.0
+    }
+}
+
+/// Calls so often, when it is told to, and says that it is done.
+#[places::start]
+fn rpc_client(ch: Channel<(Channel, u64), ()>) -> places::Result {
+    let (server, calls) = ch.get()?;
+    let c = CounterClient::from(server);
+    c.add(1)?;
+    ch.put(())?;
+    ch.get().ok();
+    (0..calls).try_for_each(|_| c.add(1).map(drop))?;
+    Ok(ch.put(())?)
+}
+
+/// Calls of a server here, or at the address that is the first argument: of one client, one at a time and pipelined, and of 16.
+#[places::start]
+fn rpc(_: Channel) -> places::Result {
+    let (node, kind) = match std::env::args().nth(1) {
+        Some(address) => (Node::connect(&address)?, "far.rpc"),
+        None => (Node::this(), "rpc"),
+    };
+    let n = if kind == "rpc" { 200_000 } else { 20_000 };
+    counter::at(&node).named("counter").spawn()?;
+    let c = CounterClient::connect(&node, "counter")?;
+    let per_second = |calls: usize, start: Instant| calls as f64 / start.elapsed().as_secs_f64();
+    (0..n / 10).try_for_each(|_| c.add(1).map(drop))?;
+    let start = Instant::now();
+    (0..n).try_for_each(|_| c.add(1).map(drop))?;
+    report(&format!("{kind}.1_client"), per_second(n, start), "calls/s");
+
+    const WINDOW: usize = 256;
+    let mut under_way = std::collections::VecDeque::with_capacity(WINDOW);
+    let start = Instant::now();
+    for _ in 0..10 * n {
+        if under_way.len() == WINDOW {
+            under_way.pop_front().map(Pending::join).transpose()?;
+        }
+        under_way.push_back(c.add_async(1)?);
+    }
+    under_way.into_iter().try_for_each(|call| call.join().map(drop))?;
+    report(&format!("{kind}.pipelined"), per_second(10 * n, start), "calls/s");
+
+    for clients in [4, 16] {
+        let calls = 4 * n / clients;
+        let places = (0..clients).map(|_| rpc_client::spawn()).collect::<Result<Vec<_>, _>>()?;
+        for place in &places {
+            place.put((node.lookup("counter")?, calls as u64))?;
+            place.get()?;
+        }
+        let start = Instant::now();
+        places.iter().for_each(|place| place.close());
+        places.iter().try_for_each(|place| place.get())?;
+        report(&format!("{kind}.{clients}_clients"), per_second(calls * clients, start), "calls/s");
+    }
+    Ok(())
+}
+
+/// Keeps the server alive, and kills it when it is told to.
+#[places::start]
+fn rpc_guardian(ch: Channel<(), ()>) -> places::Result {
+    loop {
+        let server = counter::named("counter").spawn()?;
+        if ch.get().is_err() {
+            return Ok(());
+        }
+        server.kill();
+    }
+}
+
+/// From the death of a server to the first answer of its successor.
+#[places::start]
+fn rpc_restart(_: Channel) -> places::Result {
+    let n = number(0)?;
+    let guardian = rpc_guardian::spawn()?;
+    let c = CounterClient::reconnecting(&Node::this(), "counter")?;
+    let mut times = Vec::with_capacity(n);
+    for _ in 0..n {
+        c.add(1)?;
+        let start = Instant::now();
+        guardian.put(())?;
+        // Its predecessor counts on, and what it is asked when it dies is lost.
+        while c.add(1) != Ok(1) {}
+        times.push(start.elapsed().as_secs_f64() * 1e6);
+    }
+    times.sort_by(f64::total_cmp);
+    report("rpc.successor.p50", times[n / 2], "us");
+    Ok(())
+}
+
+/// Answers its clients one after the other, and ends when one asks nothing.
+#[places::start]
+fn mortal(ch: Channel<Channel, ()>) -> places::Result {
+    loop {
+        let client = ch.get()?;
+        while let Ok(message) = client.get() {
+            if message.is_empty() {
+                places::exit(1);
+            }
+            client.put(message)?;
+        }
+    }
+}
+
+/// Keeps one of those alive, here or at its argument.
+#[places::start]
+fn keeps_alive(ch: Channel<Command, Answer>) -> places::Result {
+    let site = std::env::args().nth(1).map_or(Site::Here, Site::At);
+    let supervisor = Supervisor::new(Strategy::OneForOne).intensity(u32::MAX, Duration::from_secs(1));
+    Ok(supervisor.child(Child::new("mortal", mortal::NAME).named().on([site])).serve(ch)?)
+}
+
+/// From the death of a named server, which its client brings about, to the first answer of its successor; at the node whose address is
+/// the second argument, or here.
+#[places::start]
+fn recovery(_: Channel) -> places::Result {
+    let (n, address) = (number(0)?, std::env::args().nth(2));
+    let node = address.as_ref().map_or_else(|| Ok(Node::this()), |address| Node::connect(address))?;
+    let _keeper = keeps_alive::spawn_with(Options::new().args(address.clone()))?;
+    let first_answer = || loop {
+        if let Ok(client) = node.lookup::<Bytes, Bytes>("mortal")
+            && client.put_get(&[0; 16]).is_ok()
+        {
+            return client;
+        }
+    };
+    let mut times = Vec::with_capacity(n);
+    for _ in 0..n {
+        let client = first_answer();
+        let start = Instant::now();
+        client.put(&[])?;
+        // Until it reads `closed` it might find the one that is about to end.
+        assert!(client.get().is_err());
+        first_answer();
+        times.push(start.elapsed().as_secs_f64() * 1e6);
+    }
+    times.sort_by(f64::total_cmp);
+    let name = if address.is_some() { "far.recovery" } else { "recovery" };
+    report(&format!("{name}.p50"), times[n / 2], "us");
+    report(&format!("{name}.p99"), times[n * 99 / 100], "us");
     Ok(())
 }
 

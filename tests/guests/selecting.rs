@@ -67,6 +67,27 @@ fn one_wait_brings_messages_of_many_channels(_: Channel) -> places::Result {
 }
 
 #[places::start]
+fn a_message_too_large_for_the_rest_of_a_batch_comes_with_the_next(_: Channel) -> places::Result {
+    let mut selector = Selector::new();
+    let (here, there) = Channel::pair::<(), String>()?;
+    selector.add((), there)?;
+    let long = "x".repeat(100_000);
+    for _ in 0..3 {
+        here.put("short")?;
+        here.put(&long)?;
+    }
+    let mut lengths = Vec::new();
+    while lengths.len() < 6 {
+        for (_, happened) in selector.wait(10)? {
+            let Happened::Message(mut packet) = happened else { panic!("{happened:?}") };
+            lengths.push(packet.read::<String>()?.len());
+        }
+    }
+    assert_eq!(lengths, [5, 100_000, 5, 100_000, 5, 100_000]);
+    Ok(())
+}
+
+#[places::start]
 fn a_busy_channel_leaves_others_their_turn(_: Channel) -> places::Result {
     let mut selector = Selector::new();
     let (busy, one) = Channel::pair::<u32, u32>()?;
@@ -192,7 +213,7 @@ fn what_comes_once_is_told_once_and_frees_its_key(_: Channel) -> places::Result 
     selector.watch("down", monitor.ended())?;
     selector.watch("soon", after(Duration::from_millis(1)))?;
     selector.watch("late", after(NEVER))?;
-    selector.watch("room", one.room())?;
+    selector.watch("room", one.room(1))?;
     assert_eq!(
         selector.watch("pollable", ready(&p.subscribe_exit())).unwrap_err().to_string(),
         "a pollable can be waited for by `sync` only"
@@ -343,16 +364,16 @@ fn room_is_an_event(_: Channel) -> places::Result {
     let (here, there) = Channel::pair_of::<u32, u32>(2)?;
     here.put_many([1, 2])?;
     sync! {
-        _ = here.room() => panic!("there is none"),
+        _ = here.room(1) => panic!("there is none"),
         _ = after(Duration::from_millis(5)) => {},
     }
     there.get()?;
     sync! {
-        _ = here.room() => here.try_put(3)?,
+        _ = here.room(1) => here.try_put(3)?,
         _ = after(NEVER) => panic!("there is room"),
     }
     drop(there);
-    sync! { _ = here.room() => {} }
+    sync! { _ = here.room(1) => {} }
     assert_eq!(here.try_put(4), Err(Error::Closed));
     Ok(())
 }

@@ -336,7 +336,10 @@ impl Process {
     fn wait_for_room(&self) -> Result<Option<Bytes>, Error> {
         let state = self.state.borrow();
         let mut events = vec![Either::Left(self.inbox.message())];
-        events.extend(state.outgoing.keys().filter_map(|to| Some(Either::Right(state.inlets[*to].as_ref()?.room()))));
+        events.extend(state.outgoing.iter().filter_map(|(to, queue)| {
+            let bytes = queue.front().map_or(0, Vec::len);
+            Some(Either::Right(state.inlets[*to].as_ref()?.room(bytes)))
+        }));
         match sync(events) {
             (_, Either::Left(message)) => Ok(Some(message?)),
             (_, Either::Right(_)) => Ok(None),

@@ -7,7 +7,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::frame::{Control, End, Head, Hello, MAX_ATTACHMENTS, MAX_CONTROL, MAX_MESSAGE};
+use crate::frame::{Control, End, Head, Hello, LogLine, MAX_ATTACHMENTS, MAX_CONTROL, MAX_MESSAGE};
 use crate::id::{LinkId, NodeId};
 
 /// The bytes of a header.
@@ -18,6 +18,8 @@ const MAGIC: [u8; 4] = *b"PLCH";
 const MAX_HELLO: u32 = 64 << 10;
 /// The longest piece of output.
 pub const MAX_OUTPUT: u32 = 64 << 10;
+/// The longest line of a log, encoded.
+pub const MAX_LOG: u32 = 64 << 10;
 /// How much is allocated for a body before any of it has arrived.
 const AT_ONCE: usize = 1 << 20;
 
@@ -31,6 +33,7 @@ mod kind {
     pub(super) const END: u8 = 5;
     pub(super) const STDOUT: u8 = 6;
     pub(super) const STDERR: u8 = 7;
+    pub(super) const LOG: u8 = 8;
 }
 
 /// What is wrong with bytes from the wire.
@@ -110,6 +113,8 @@ pub enum OutputFrame {
     Stdout(Vec<u8>),
     /// To standard error.
     Stderr(Vec<u8>),
+    /// To the log.
+    Log(LogLine),
 }
 
 impl Frame for ControlFrame {
@@ -172,12 +177,17 @@ impl Frame for OutputFrame {
     fn limit(kind: u8) -> Result<u32, DecodeError> {
         match kind {
             kind::STDOUT | kind::STDERR => Ok(MAX_OUTPUT),
+            kind::LOG => Ok(MAX_LOG),
             other => Err(DecodeError::Kind(other)),
         }
     }
 
     fn decode(kind: u8, body: Vec<u8>) -> Result<Self, DecodeError> {
-        Ok(if kind == kind::STDOUT { Self::Stdout(body) } else { Self::Stderr(body) })
+        Ok(match kind {
+            kind::STDOUT => Self::Stdout(body),
+            kind::STDERR => Self::Stderr(body),
+            _ => Self::Log(plain(&body)?),
+        })
     }
 }
 
@@ -243,6 +253,11 @@ pub fn put_attached_header(out: &mut Vec<u8>, attachments: &Attachments, length:
 /// Writes a piece of output, at most [`MAX_OUTPUT`] bytes of it.
 pub fn put_output(out: &mut Vec<u8>, error: bool, bytes: &[u8]) {
     put(out, if error { kind::STDERR } else { kind::STDOUT }, bytes);
+}
+
+/// Writes a line of a log, whose texts together are shorter than [`MAX_LOG`].
+pub fn put_log(out: &mut Vec<u8>, line: &LogLine) {
+    put(out, kind::LOG, &encode(line));
 }
 
 fn encode(value: &impl Serialize) -> Vec<u8> {

@@ -57,7 +57,7 @@ pub enum Head {
         /// In bytes.
         size: u64,
     },
-    /// What a place prints follows, as [`crate::codec::OutputFrame`]s. It ends before the end of the place is told.
+    /// What a place prints and logs follows, as [`crate::codec::OutputFrame`]s. It ends before the end of the place is told.
     Output(RequestId),
 }
 
@@ -197,6 +197,8 @@ pub struct Spawn {
     pub name: Option<String>,
     /// Whether it outlives the session.
     pub detached: bool,
+    /// Whether what it logs comes back, as [`LogLine`]s.
+    pub log_to_parent: bool,
     /// The number in its id, one that was [spared](Answer::Started); the receiver chooses it otherwise.
     pub seq: Option<u64>,
     /// The sender's end of its channel.
@@ -216,6 +218,38 @@ pub struct SpawnGrants {
     pub network: bool,
     /// Other nodes.
     pub nodes: bool,
+}
+
+/// A line that a place has logged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// How much it matters.
+    pub level: LogLevel,
+    /// Who logged it: that place, or one below it.
+    pub place: PlaceId,
+    /// The start function of that.
+    pub start: String,
+    /// What its node calls itself.
+    pub node: String,
+    /// When: milliseconds since 1970, by the clock of that node.
+    pub time: u64,
+    /// What.
+    pub message: String,
+}
+
+/// How much a line matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LogLevel {
+    /// For following every step.
+    Trace,
+    /// For finding a fault.
+    Debug,
+    /// For who runs it.
+    Info,
+    /// Something is not as it should be.
+    Warn,
+    /// Something failed.
+    Error,
 }
 
 /// How a place ended.

@@ -7,7 +7,7 @@ mod streams;
 
 use std::fmt::Debug;
 
-use placehost_proto::codec::{self, ControlFrame, DecodeError, Decoder, Frame, HEADER, LinkFrame, MAX_OUTPUT, OutputFrame};
+use placehost_proto::codec::{self, ControlFrame, DecodeError, Decoder, Frame, HEADER, LinkFrame, MAX_LOG, MAX_OUTPUT, OutputFrame};
 use placehost_proto::frame::{Head, MAX_ATTACHMENTS, MAX_CONTROL, MAX_MESSAGE, VERSIONS};
 use placehost_proto::node;
 use proptest::collection::vec;
@@ -144,6 +144,7 @@ proptest! {
         let put = |out: &mut Vec<u8>, frame: &OutputFrame| match frame {
             OutputFrame::Stdout(bytes) => codec::put_output(out, false, bytes),
             OutputFrame::Stderr(bytes) => codec::put_output(out, true, bytes),
+            OutputFrame::Log(line) => codec::put_log(out, line),
         };
         comes_back(all, put, &pieces);
     }
@@ -183,6 +184,7 @@ proptest! {
         refused::<LinkFrame>(5, 1, 1 + over, cut);
         refused::<OutputFrame>(6, MAX_OUTPUT, MAX_OUTPUT + over, cut);
         refused::<OutputFrame>(7, MAX_OUTPUT, MAX_OUTPUT + over, cut);
+        refused::<OutputFrame>(8, MAX_LOG, MAX_LOG + over, cut);
     }
 
     #[test]
@@ -195,7 +197,7 @@ proptest! {
         refused::<ControlFrame>(kind, &[0x48, 1]);
         refused::<Head>(kind, &[2]);
         refused::<LinkFrame>(kind, &[3, 4, 5]);
-        refused::<OutputFrame>(kind, &[6, 7]);
+        refused::<OutputFrame>(kind, &[6, 7, 8]);
     }
 }
 

@@ -184,6 +184,17 @@ impl Mailbox {
         Poll::Ready(())
     }
 
+    /// Ready when a message of `size` bytes could be put, or never will be.
+    pub(super) fn poll_room(&self, cx: &mut Context<'_>, size: usize, ticket: &mut Ticket) -> Poll<()> {
+        let mut queue = self.lock();
+        if !queue.has_room(size) && queue.abandoned.or(queue.ended).is_none() {
+            queue.writers.enter(ticket, cx);
+            return Poll::Pending;
+        }
+        // As in `poll_readable`.
+        Poll::Ready(())
+    }
+
     /// As [`Self::poll_pop`] for any messages, of which all but the last weigh less than `enough`.
     pub(super) fn poll_batch(
         &self,
@@ -248,18 +259,6 @@ impl Mailbox {
         drop(queue);
         wake.run();
         after.map_or(Poll::Pending, Poll::Ready)
-    }
-
-    /// Ready when the mailbox is half empty, as writers are woken, or nothing can ever be put. Less room would be no word for a message
-    /// that was refused for its length.
-    pub(super) fn poll_room(&self, cx: &mut Context<'_>, ticket: &mut Ticket) -> Poll<()> {
-        let mut queue = self.lock();
-        if queue.is_half_empty() || queue.abandoned.or(queue.ended).is_some() {
-            // The ticket is kept: who only looked must pass its turn on when it goes.
-            return Poll::Ready(());
-        }
-        queue.writers.enter(ticket, cx);
-        Poll::Pending
     }
 
     /// Puts messages whether or not there is room.

@@ -355,18 +355,31 @@ fn a_share_is_of_messages_and_bytes_but_one_message_whatever_its_size() {
 #[test]
 fn room_is_told_to_who_waits_for_it() {
     let (one, other) = pair(2);
-    assert!(matches!(pin!(one.room()).poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(())));
+    assert!(matches!(pin!(one.room(1)).poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(())));
     put(&one, 1).unwrap();
     put(&one, 2).unwrap();
     let (bell, waker) = bell();
     let mut writing = one.writing();
-    assert!(writing.poll_room(&mut Context::from_waker(&waker)).is_pending());
+    assert!(writing.poll_room(&mut Context::from_waker(&waker), 1).is_pending());
     get(&other).unwrap();
     assert_eq!(bell.rings(), 1);
-    assert!(writing.poll_room(&mut Context::from_waker(&waker)).is_ready());
+    assert!(writing.poll_room(&mut Context::from_waker(&waker), 1).is_ready());
     put(&one, 3).unwrap();
-    assert!(writing.poll_room(&mut Context::from_waker(&waker)).is_pending());
+    assert!(writing.poll_room(&mut Context::from_waker(&waker), 1).is_pending());
     drop(other);
     assert_eq!(bell.rings(), 2);
-    assert!(writing.poll_room(&mut Context::from_waker(&waker)).is_ready());
+    assert!(writing.poll_room(&mut Context::from_waker(&waker), 1).is_ready());
+}
+
+#[test]
+fn room_is_for_a_message_of_a_size() {
+    let (one, other) = Channel::pair(Bounds { messages: 8, bytes: 10 });
+    one.try_put(vec![0; 6]).unwrap();
+    let cx = &mut Context::from_waker(Waker::noop());
+    let mut writing = one.writing();
+    assert!(writing.poll_room(cx, 4).is_ready() && writing.poll_room(cx, 5).is_pending());
+    // What is larger than the mailbox has room in an empty one.
+    assert!(writing.poll_room(cx, 11).is_pending());
+    now(other.get()).unwrap();
+    assert!(writing.poll_room(cx, 11).is_ready());
 }

@@ -72,6 +72,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>, N: for<'a> FormatFields<'a> + 'stat
 struct Fields {
     place: String,
     start: String,
+    /// The node that the place is on, and when it was there, where that is another.
+    node: String,
+    at: String,
     message: String,
     others: String,
 }
@@ -85,6 +88,8 @@ impl Visit for Fields {
         match field.name() {
             "place" => self.place = format!("{value:?}"),
             "start" => self.start = format!("{value:?}"),
+            "node" => self.node = format!("{value:?}"),
+            "at" => self.at = format!("{value:?}"),
             "message" => self.message = format!("{value:?}"),
             other => self.others.push_str(&format!(" {other}={value:?}")),
         }
@@ -93,9 +98,11 @@ impl Visit for Fields {
 
 impl fmt::Display for Fields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { place, start, message, others } = self;
-        if !place.is_empty() {
-            write!(f, "place `{start}` ({place}): ")?;
+        let Self { place, start, node, at, message, others } = self;
+        match (place.is_empty(), node.is_empty()) {
+            (true, _) => {}
+            (false, true) => write!(f, "place `{start}` ({place}): ")?,
+            (false, false) => write!(f, "place `{start}` ({place}) on `{node}` at {at}: ")?,
         }
         write!(f, "{message}{others}")
     }

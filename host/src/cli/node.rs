@@ -92,6 +92,10 @@ struct Serve {
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = parse::duration)]
     grace: Duration,
 
+    /// Send what places log to the nodes that started them as well, even if those do not ask for it.
+    #[arg(long)]
+    log_to_parent: bool,
+
     #[command(flatten)]
     allowance: Allowance,
 
@@ -181,6 +185,7 @@ impl Serve {
         policy.grants.dirs.clone_from(&self.allowance.dir);
         policy.grants.network = self.allowance.net;
         policy.grants.nodes = self.allowance.allow_nodes;
+        policy.log_to_parent = self.log_to_parent;
         if self.bootstrap {
             // Who launched it can run anything there as the same user. A place still gets no more than its spawner has.
             policy.limits.memory = u64::MAX;

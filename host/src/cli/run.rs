@@ -69,6 +69,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NODE", value_parser = parse::target, conflicts_with_all = ["preempt", "max_places", "modules"])]
     at: Option<Target>,
 
+    /// Log here as well what the place and its places log on other nodes, with the node and its time. Without -v that is warnings and
+    /// errors.
+    #[arg(long)]
+    log_to_parent: bool,
+
     #[command(flatten)]
     allowance: Allowance,
 

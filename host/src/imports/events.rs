@@ -46,10 +46,11 @@ impl State {
     fn source(&self, event: Event) -> wasmtime::Result<Source> {
         Ok(match event {
             Event::Channel(end) => Source::Channel(self.table.get(&end)?.clone()),
+            Event::Readable(end) => Source::Readable(self.table.get(&end)?.clone()),
             Event::Exit(place) => Source::Place(self.table.get(&place)?.clone()),
             Event::Down(monitor) => Source::Monitor(self.table.get(&monitor)?.clone()),
             Event::NodeDown(node) => Source::Node(self.table.get(&node)?.clone()),
-            Event::Room(end) => Source::Room(self.table.get(&end)?.clone()),
+            Event::Room((end, size)) => Source::Room(self.table.get(&end)?.clone(), usize::try_from(size)?),
             Event::After(_) | Event::Pollable(_) => wasmtime::bail!("an event that has no source"),
         })
     }
@@ -60,19 +61,21 @@ impl State {
             Ready::Message(message) => Fired::Message(self.got(message)?),
             Ready::Ended(GetError::Closed) => Fired::Closed,
             Ready::Ended(GetError::NodeLost) => Fired::NodeLost,
+            Ready::Readable => Fired::Readable,
+            Ready::Room => Fired::Room,
             Ready::Exit(reason) => Fired::Exit(reason.into()),
             Ready::Down(reason) => Fired::Down(reason.into()),
             Ready::NodeDown => Fired::NodeDown,
             Ready::After => Fired::After,
             Ready::Pollable => Fired::Pollable,
-            Ready::Room => Fired::Room,
         })
     }
 }
 
 enum Source {
     Channel(Channel),
-    Room(Channel),
+    Readable(Channel),
+    Room(Channel, usize),
     Place(Place),
     Monitor(Monitor),
     Node(Node),
@@ -82,7 +85,8 @@ impl Source {
     fn wait(&self) -> Wait<'_> {
         match self {
             Self::Channel(end) => Wait::Reading(end.reading()),
-            Self::Room(end) => Wait::Writing(end.writing()),
+            Self::Readable(end) => Wait::Looking(end.reading()),
+            Self::Room(end, size) => Wait::Writing(end.writing(), *size),
             Self::Place(place) => Wait::Exiting(place.exiting()),
             Self::Monitor(monitor) => Wait::GoingDown(monitor.exiting()),
             Self::Node(node) => Wait::Losing(Box::pin(node.lost())),
@@ -93,17 +97,19 @@ impl Source {
 enum Ready {
     Message(Message),
     Ended(GetError),
+    Readable,
+    Room,
     Exit(ExitReason),
     Down(ExitReason),
     NodeDown,
     After,
     Pollable,
-    Room,
 }
 
 enum Wait<'a> {
     Reading(Reading<'a>),
-    Writing(Writing<'a>),
+    Looking(Reading<'a>),
+    Writing(Writing<'a>, usize),
     Exiting(Exiting<'a>),
     GoingDown(Exiting<'a>),
     Losing(Pin<Box<dyn Future<Output = ()> + Send + 'a>>),
@@ -114,7 +120,8 @@ impl Wait<'_> {
         match self {
             Self::Exiting(exiting) => exiting.poll(cx).map(Ready::Exit),
             Self::GoingDown(exiting) => exiting.poll(cx).map(Ready::Down),
-            Self::Writing(writing) => writing.poll_room(cx).map(|()| Ready::Room),
+            Self::Looking(reading) => reading.poll_ready(cx).map(|()| Ready::Readable),
+            Self::Writing(writing, size) => writing.poll_room(cx, *size).map(|()| Ready::Room),
             Self::Losing(lost) => lost.as_mut().poll(cx).map(|()| Ready::NodeDown),
             Self::Reading(reading) => reading.poll_take(cx, Accept::Any).map(|taken| match taken {
                 Taken::Message(message) => Ready::Message(message),

@@ -1,23 +1,24 @@
-//! `logging`: a place's lines in the host's log.
+//! `logging`: a place's lines in the host's log, and in those of who started it.
+
+use placehost_proto::frame::LogLevel;
 
 use crate::bindings::places::core::logging::{Host, Level};
+use crate::log;
 use crate::place::State;
 
 impl Host for State {
     fn log(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
+        let level = match level {
+            Level::Trace => LogLevel::Trace,
+            Level::Debug => LogLevel::Debug,
+            Level::Info => LogLevel::Info,
+            Level::Warn => LogLevel::Warn,
+            Level::Error => LogLevel::Error,
+        };
         let (place, start) = (self.life.id(), self.life.start());
-        // The level is part of what tracing knows of a line at compile time.
-        macro_rules! line {
-            ($level:ident) => {
-                tracing::$level!(target: "place", %place, start, "{message}")
-            };
-        }
-        match level {
-            Level::Trace => line!(trace),
-            Level::Debug => line!(debug),
-            Level::Info => line!(info),
-            Level::Warn => line!(warn),
-            Level::Error => line!(error),
+        log::here(level, place, start, &message);
+        if let Some(log) = &self.config.log {
+            log.0.forward(log::line(level, place, start, &self.host.name, &message));
         }
         Ok(())
     }

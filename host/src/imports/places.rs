@@ -196,7 +196,7 @@ fn load_error(path: &str, error: &LoadError) -> Error {
 
 /// The child's configuration: its parent's, narrowed.
 fn child_config(parent: &PlaceConfig, options: SpawnOptions) -> Result<PlaceConfig, Error> {
-    let SpawnOptions { args, memory, deadline, fuel, bounds, grants, prefix, .. } = options;
+    let SpawnOptions { args, memory, deadline, fuel, bounds, grants, log_to_parent, prefix, .. } = options;
     let limits = Limits {
         memory: at_most("bytes of memory", memory, Some(parent.limits.memory))?.unwrap_or(parent.limits.memory),
         // The parent's own deadline ends its children too.
@@ -208,7 +208,16 @@ fn child_config(parent: &PlaceConfig, options: SpawnOptions) -> Result<PlaceConf
         Some(wanted) => narrow(&parent.grants, wanted)?,
     };
     let (stdout, stderr) = outputs(parent, prefix.as_deref())?;
-    Ok(PlaceConfig { args, limits, grants, bounds: bounds.into(), stdout, stderr })
+    Ok(PlaceConfig {
+        args,
+        limits,
+        grants,
+        bounds: bounds.into(),
+        stdout,
+        stderr,
+        log_to_parent: parent.log_to_parent || log_to_parent,
+        log: parent.log.clone(),
+    })
 }
 
 /// Its parent's, with the prefix.

@@ -4,6 +4,8 @@
 //! wait for as long as the session lasts. So these streams are read to their end all the same, and what is named in them is taken
 //! and dropped.
 
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -23,13 +25,24 @@ pub(super) fn weight_of(length: usize, attachments: &Attachments) -> u64 {
     blobs.fold(length as u64 + WEIGHT, u64::saturating_add)
 }
 
-/// Reads a stream of messages to its end, of which `chunks` have been read, and what came before them by `decoder`.
-pub(super) async fn drain(hub: &Hub, session: &Arc<Session>, mut stream: Incoming, mut chunks: Vec<Bytes>, mut decoder: Decoder) {
+/// What of a stream has been decoded and not looked at, and what decodes the rest.
+#[derive(Default)]
+pub(super) struct Unread {
+    pub(super) frames: Vec<LinkFrame>,
+    pub(super) decoder: Decoder,
+}
+
+/// Reads a stream of messages to its end. `rest` is the stream with what comes next by it.
+pub(super) async fn drain(hub: &Hub, session: &Arc<Session>, unread: Unread, rest: impl Future<Output = Option<(Incoming, Vec<Bytes>)>>) {
+    let Unread { mut frames, mut decoder } = unread;
+    let mut rest = pin!(rest);
+    let mut stream: Option<Incoming> = None;
     let mut weight = 0u64;
-    while !chunks.is_empty() {
-        let mut frames = Vec::new();
+    // What is decoded already does not wait for more.
+    let mut chunks = Vec::new();
+    loop {
         let decoded = session::decode(&mut decoder, &chunks, &mut frames);
-        for frame in frames {
+        for frame in frames.drain(..) {
             let (attachments, data) = match frame {
                 LinkFrame::Message(data) => (Attachments::default(), data),
                 LinkFrame::Attached(attachments, data) => (attachments, data),
@@ -48,7 +61,17 @@ pub(super) async fn drain(hub: &Hub, session: &Arc<Session>, mut stream: Incomin
             return hub.breach(session.key(), &error.to_string());
         }
         // A stream that breaks off does so with its session, or because whoever sent on it has ended it.
-        chunks = stream.chunks().await.unwrap_or_default();
+        let next = match &mut stream {
+            Some(stream) => stream.chunks().await.ok(),
+            None => rest.as_mut().await.map(|(begun, next)| {
+                stream = Some(begun);
+                next
+            }),
+        };
+        match next {
+            Some(next) if !next.is_empty() => chunks = next,
+            _ => return,
+        }
     }
 }
 

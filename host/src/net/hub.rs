@@ -13,16 +13,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use placehost_proto::codec::Decoder;
 use placehost_proto::frame::{Answer, Ask, Before, Exit, Goodbye};
 use placehost_proto::node::{Action, Config, Event};
 use placehost_proto::{Control, Fingerprint, Hello, LinkId, LinkKey, Node, NodeId, RequestId, Route, SessionKey};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, watch};
 
+use super::drain::{self, Unread};
 use super::endpoint::{Connection, DialError, Endpoint};
+use super::link;
 use super::session::{Incoming, LAST_WORDS, Session, State};
-use super::{drain, link};
 use crate::channel::{Account, Bounds, Bridge, BridgeKey, Channel, Ending};
 
 /// What a link's mailbox holds before it counts as full: half of what makes a grant worth a frame, in bytes and in empty messages.
@@ -371,8 +371,11 @@ impl Hub {
         let Some(session) = self.session(session) else { return };
         let hub = self.clone();
         self.0.runtime.spawn(async move {
-            let chunks = stream.chunks().await.unwrap_or_default();
-            drain::drain(&hub, &session, stream, chunks, Decoder::default()).await;
+            let rest = async {
+                let chunks = stream.chunks().await.ok()?;
+                Some((stream, chunks))
+            };
+            drain::drain(&hub, &session, Unread::default(), rest).await;
         });
     }
 

@@ -181,7 +181,8 @@ pub enum IdentityError {
 impl IdentityError {
     /// What to do about it, if there is something.
     pub fn hint(&self) -> Option<String> {
-        const JOIN_AGAIN: &str = "`placehost node --join TOKEN` gets a new certificate, with a token that `placehost cluster invite` prints on the authority's machine";
+        const JOIN_AGAIN: &str =
+            "`placehost node --join TOKEN` gets a new certificate; `placehost cluster invite` on the authority's machine prints a token";
         Some(match self {
             Self::Missing(_) => "`placehost cluster init` makes a cluster, and `placehost node --join TOKEN` joins one".into(),
             Self::Folder(error) => return error.hint(),

@@ -18,7 +18,7 @@ use placehost_proto::{Control, LinkKey, Route};
 use quinn::SendStream;
 use tokio::sync::{mpsc, watch};
 
-use super::drain::{self, weight_of};
+use super::drain::{self, Unread, weight_of};
 use super::hub::Hub;
 use super::session::{self, Incoming, Session};
 use crate::channel::{Blob, Bridge, Channel, Ending, Message};
@@ -202,6 +202,8 @@ impl Pump {
         let mut plain = Vec::new();
         let mut progress = false;
         while self.gathering.is_none()
+            // What is left when nobody reads any more goes with the rest of its stream.
+            && self.link.reads().is_some()
             && let Some(frame) = self.frames.pop_front()
         {
             progress = true;
@@ -211,10 +213,12 @@ impl Pump {
                         plain.push(Message::from(data));
                     }
                 }
-                LinkFrame::Attached(attachments, data) => {
+                // Those before it may be what this link breaks by.
+                frame @ LinkFrame::Attached(..) if !plain.is_empty() => {
                     self.deliver_all(&mut plain);
-                    self.gather(attachments, data);
+                    self.frames.push_front(frame);
                 }
+                LinkFrame::Attached(attachments, data) => self.gather(attachments, data),
                 LinkFrame::End(end) => {
                     self.deliver_all(&mut plain);
                     self.frames.clear();
@@ -422,12 +426,8 @@ impl Pump {
         if let Some((route, inward)) = self.inward.take()
             && let Some(session) = self.hub.session(route.session)
         {
-            let (hub, decoder) = (self.hub.clone(), std::mem::take(&mut self.decoder));
-            self.hub.runtime().spawn(async move {
-                if let Some((stream, chunks)) = inward.await {
-                    drain::drain(&hub, &session, stream, chunks, decoder).await;
-                }
-            });
+            let (hub, decoder, frames) = (self.hub.clone(), std::mem::take(&mut self.decoder), self.frames.drain(..).collect());
+            self.hub.runtime().spawn(async move { drain::drain(&hub, &session, Unread { frames, decoder }, inward).await });
         }
         for (route, stream) in self.early.drain(..) {
             self.hub.drain(route.session, stream);

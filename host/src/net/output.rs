@@ -1,7 +1,8 @@
-//! What a place prints, on its way to the node that started it.
+//! What a place prints and logs, on its way to the node that started it.
 //!
 //! A place has one stream for it, opened when it first prints. What waits to be sent is bounded, and a place that prints more waits;
-//! so it neither fills this node's memory nor holds a thread.
+//! so it neither fills this node's memory nor holds a thread. One that logs more does not wait: those lines are lost, and it is said how
+//! many.
 
 use std::collections::HashMap;
 use std::io;
@@ -10,13 +11,14 @@ use std::task::{Context, Poll, Waker};
 
 use placehost_proto::RequestId;
 use placehost_proto::codec::{self, Decoder, MAX_OUTPUT, OutputFrame};
-use placehost_proto::frame::Head;
+use placehost_proto::frame::{Head, LogLevel, LogLine};
 use quinn::SendStream;
 use tokio::sync::{Notify, watch};
 
 use super::hub::Hub;
 use super::session::{self, Incoming, Session};
 use crate::config::{Output, Sink};
+use crate::log::{self, Forward, LogTo};
 
 /// What may wait to be sent.
 const ROOM: usize = 256 << 10;
@@ -39,6 +41,8 @@ struct Queue {
     opened: bool,
     /// Nobody reads.
     broken: bool,
+    /// How many lines of the log found no room, and the last of them.
+    lost: Option<(u64, LogLine)>,
     waiting: Vec<Waker>,
 }
 
@@ -58,9 +62,20 @@ pub(crate) fn printer(hub: &Hub, session: &Arc<Session>, request: RequestId) -> 
 }
 
 impl Printer {
-    /// Begins to send, for there is something. The session waits for that from now on, before it says goodbye.
-    fn start(self: &Arc<Self>) {
-        self.hub.runtime().spawn(send(Arc::clone(self), self.session.sending()));
+    /// Where what the place logs may go on to.
+    pub(crate) fn log(self: &Arc<Self>) -> LogTo {
+        LogTo(Arc::new(Lines(Arc::clone(self))))
+    }
+
+    /// There is something to send. The session waits for that from now on, before it says goodbye.
+    fn added(self: &Arc<Self>, mut queue: MutexGuard<'_, Queue>) {
+        let first = !std::mem::replace(&mut queue.opened, true);
+        drop(queue);
+        // Most places print nothing, so nothing waits for that.
+        match first {
+            true => drop(self.hub.runtime().spawn(send(Arc::clone(self), self.session.sending()))),
+            false => self.more.notify_one(),
+        }
     }
 
     /// Whether there is, or will be, a stream.
@@ -75,7 +90,11 @@ impl Printer {
     /// What is to be sent, and whether more may come.
     fn take(&self) -> (Vec<u8>, bool) {
         let mut queue = self.queue();
-        let bytes = std::mem::take(&mut queue.bytes);
+        let mut bytes = std::mem::take(&mut queue.bytes);
+        if let Some((count, last)) = queue.lost.take() {
+            let message = format!("{count} lines that were logged here are lost: they came faster than they went");
+            codec::put_log(&mut bytes, &LogLine { level: LogLevel::Warn, message, ..last });
+        }
         let more = queue.halves > 0;
         let waiting = std::mem::take(&mut queue.waiting);
         drop(queue);
@@ -93,6 +112,25 @@ impl Printer {
     }
 }
 
+/// What a place logs, in the stream of what it prints.
+struct Lines(Arc<Printer>);
+
+impl Forward for Lines {
+    fn forward(&self, line: LogLine) {
+        let mut queue = self.0.queue();
+        if queue.broken {
+            return;
+        }
+        if queue.bytes.len() < ROOM {
+            codec::put_log(&mut queue.bytes, &line);
+        } else {
+            let count = queue.lost.take().map_or(0, |(count, _)| count);
+            queue.lost = Some((count + 1, LogLine { message: String::new(), ..line }));
+        }
+        self.0.added(queue);
+    }
+}
+
 impl Drop for Half {
     fn drop(&mut self) {
         self.printer.queue().halves -= 1;
@@ -106,16 +144,10 @@ impl Sink for Half {
         if queue.broken {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        let first = !std::mem::replace(&mut queue.opened, true);
         for piece in bytes.chunks(MAX_OUTPUT as usize) {
             codec::put_output(&mut queue.bytes, self.error, piece);
         }
-        drop(queue);
-        // Most places print nothing, so nothing waits for that.
-        match first {
-            true => self.printer.start(),
-            false => self.printer.more.notify_one(),
-        }
+        self.printer.added(queue);
         Ok(())
     }
 
@@ -174,13 +206,15 @@ pub(crate) struct Outputs(Mutex<HashMap<RequestId, Waiting>>);
 struct Waiting {
     stdout: Output,
     stderr: Output,
+    /// Where what it logs goes, beside this host's log.
+    log: Option<LogTo>,
     ended: watch::Sender<bool>,
 }
 
 impl Outputs {
     /// Output of this request's place appears here.
-    pub(crate) fn expect(&self, request: RequestId, stdout: Output, stderr: Output) {
-        self.map().insert(request, Waiting { stdout, stderr, ended: watch::Sender::new(false) });
+    pub(crate) fn expect(&self, request: RequestId, stdout: Output, stderr: Output, log: Option<LogTo>) {
+        self.map().insert(request, Waiting { stdout, stderr, log, ended: watch::Sender::new(false) });
     }
 
     /// Waits until all that it printed has appeared, if it printed, and forgets it.
@@ -207,11 +241,11 @@ impl Outputs {
     }
 }
 
-/// Lets a place's output appear.
+/// Lets a place's output appear, and what it logs.
 pub(super) async fn receive(hub: &Hub, session: &Arc<Session>, mut stream: Incoming, request: RequestId) {
-    let found = session.outputs.map().get(&request).map(|waiting| (waiting.stdout.clone(), waiting.stderr.clone()));
+    let found = session.outputs.map().get(&request).map(|waiting| (waiting.stdout.clone(), waiting.stderr.clone(), waiting.log.clone()));
     // Its place has ended without: whoever started it wanted no more.
-    let Some((stdout, stderr)) = found else { return };
+    let Some((stdout, stderr, log)) = found else { return };
     let mut decoder = Decoder::default();
     while let Ok(chunks) = stream.chunks().await
         && !chunks.is_empty()
@@ -226,6 +260,13 @@ pub(super) async fn receive(hub: &Hub, session: &Arc<Session>, mut stream: Incom
             let _ = match frame {
                 OutputFrame::Stdout(bytes) => stdout.0.write(&bytes),
                 OutputFrame::Stderr(bytes) => stderr.0.write(&bytes),
+                OutputFrame::Log(line) => {
+                    log::there(&line);
+                    if let Some(log) = &log {
+                        log.0.forward(line);
+                    }
+                    Ok(())
+                }
             };
         }
     }

@@ -185,7 +185,8 @@ fn number(words: &str, before: &str) -> Option<Moment> {
 impl Refusal {
     /// What to do about it.
     pub fn hint(&self) -> &'static str {
-        const JOIN_AGAIN: &str = "`placehost node --join TOKEN` gets a new certificate, with a token that `placehost cluster invite` prints on the authority's machine";
+        const JOIN_AGAIN: &str =
+            "`placehost node --join TOKEN` gets a new certificate; `placehost cluster invite` on the authority's machine prints a token";
         const CLOCKS: &str = "the clocks of the two machines differ: set them, as by NTP";
         match (&self.why, self.by) {
             (Why::Expired { until, here, .. }, Refuser::Peer) if until.is_some_and(|until| *here <= until) => CLOCKS,

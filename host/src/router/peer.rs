@@ -104,12 +104,12 @@ impl Peer for There {
         let (here, there) = Channel::pair_on(config.bounds, &owner.account)?;
         let inflow = here.inflow();
         let link = self.hub.send_end(self.session.key(), there).ok_or(SpawnError::NodeLost)?;
-        let (stdout, stderr) = (config.stdout.clone(), config.stderr.clone());
+        let (stdout, stderr, log) = (config.stdout.clone(), config.stderr.clone(), config.log.clone());
         let size = module.size;
         let file = module.label();
         let digest = module.digest();
         let offer = self.guest.offers.offer(module);
-        let PlaceConfig { args, limits, grants, bounds: Bounds { messages, bytes }, .. } = config;
+        let PlaceConfig { args, limits, grants, bounds: Bounds { messages, bytes }, log_to_parent, .. } = config;
         let mut spawn = Spawn {
             module: digest,
             size,
@@ -129,6 +129,7 @@ impl Peer for There {
             },
             name,
             detached,
+            log_to_parent,
             seq: None,
             link,
         };
@@ -137,7 +138,7 @@ impl Peer for There {
         spawn.seq = seq;
         // The place may end before its start is heard of here, so what it says is expected from the beginning.
         let expect = |request| {
-            self.session.outputs.expect(request, stdout, stderr);
+            self.session.outputs.expect(request, stdout, stderr, log);
             self.guest.standing.expect(request, Some(inflow));
         };
         let ask = Ask::Spawn(Box::new(spawn));
@@ -180,24 +181,15 @@ impl Peer for There {
     }
 
     async fn monitor(&self, place: PlaceId) -> Result<Place, LookupError> {
-        let expect = |request| self.guest.standing.expect(request, None);
-        let Some((request, mut answers)) = self.ask(Ask::Watch(place), expect) else { return Err(LookupError::NodeLost) };
-        match answers.recv().await {
-            Some(Answer::Started { place: id, .. }) => {
-                let (watched, teller) = Place::elsewhere(id, "", Box::new(|_| {}));
-                self.guest.standing.is_answered(request);
-                self.guest.standing.tell_by(request, teller);
-                Ok(watched)
-            }
-            answer => {
-                self.guest.standing.forget(request);
-                Err(match answer {
-                    Some(Answer::Refused(Refusal::NotFound(_))) => LookupError::NoPlace { id: place },
-                    Some(Answer::Refused(refusal)) => LookupError::Refused(text(refusal)),
-                    _ => LookupError::NodeLost,
-                })
-            }
+        let (watched, first) = self.guest.watches.get(place, self.watch(place)).await?;
+        if first {
+            let (guest, watched) = (Arc::clone(&self.guest), watched.clone());
+            self.hub.runtime().spawn(async move {
+                watched.wait().await;
+                guest.watches.forget(place);
+            });
         }
+        Ok(watched)
     }
 
     async fn exit(&self) -> Result<(), NodeError> {
@@ -231,6 +223,28 @@ impl Peer for There {
 }
 
 impl There {
+    /// A place there, whose end is to be told.
+    async fn watch(&self, place: PlaceId) -> Result<Place, LookupError> {
+        let expect = |request| self.guest.standing.expect(request, None);
+        let Some((request, mut answers)) = self.ask(Ask::Watch(place), expect) else { return Err(LookupError::NodeLost) };
+        match answers.recv().await {
+            Some(Answer::Started { place: id, .. }) => {
+                let (watched, teller) = Place::elsewhere(id, "", Box::new(|_| {}));
+                self.guest.standing.is_answered(request);
+                self.guest.standing.tell_by(request, teller);
+                Ok(watched)
+            }
+            answer => {
+                self.guest.standing.forget(request);
+                Err(match answer {
+                    Some(Answer::Refused(Refusal::NotFound(_))) => LookupError::NoPlace { id: place },
+                    Some(Answer::Refused(refusal)) => LookupError::Refused(text(refusal)),
+                    _ => LookupError::NodeLost,
+                })
+            }
+        }
+    }
+
     async fn listing(&self, ask: Ask) -> Result<(Vec<PlaceRow>, Vec<PeerRow>), NodeError> {
         let (_, mut answers) = self.ask(ask, |_| {}).ok_or(NodeError::Lost)?;
         let (mut all_places, mut all_peers) = (Vec::new(), Vec::new());
@@ -278,9 +292,12 @@ fn forget_when_ended(host: &Arc<Shared>, place: &Place, owner: Arc<Owner>) {
 
 /// The answer to a spawn that was not waited for. Where it is a refusal, that is how the place ended.
 pub(super) fn answered(session: &Arc<Session>, guest: &Guest, request: RequestId, answer: Answer) {
+    if let Answer::Started { spare, .. } = answer {
+        guest.proven.spare(spare);
+    }
     guest.standing.is_answered(request);
     match answer {
-        Answer::Started { spare, .. } => guest.proven.spare(spare),
+        Answer::Started { .. } => {}
         answer => {
             session.outputs.forget(request);
             guest.standing.ended(

@@ -18,6 +18,8 @@ pub struct Policy {
     /// What their places may reach, if the places that start them may too. Directories are this machine's, known to others by their
     /// path in the guest. Environment variables come from the node that asks.
     pub grants: Grants,
+    /// Whether what their places log goes to the nodes that started them, even where those do not ask for it.
+    pub log_to_parent: bool,
 }
 
 /// What other nodes may do. All of them are of the same cluster.
@@ -60,6 +62,7 @@ impl Policy {
             bytes: usize::try_from(spawn.bounds.1).unwrap_or(usize::MAX),
         };
         (config.stdout, config.stderr) = (stdout, stderr);
+        config.log_to_parent = self.log_to_parent || spawn.log_to_parent;
         Ok(config)
     }
 

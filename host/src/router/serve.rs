@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::peer::exit_of;
 use super::policy::denied;
-use super::{Guest, Router, chain, lock, rows};
+use super::{Guest, Router, Started, chain, lock, rows};
 use crate::channel::{Bounds, Channel};
 use crate::engine::{LoadError, Module};
 use crate::host::Shared;
@@ -31,15 +31,16 @@ struct Asked {
     request: RequestId,
     host: Arc<Shared>,
     router: Arc<Router>,
-    /// The node says no goodbye before this is answered.
-    _serving: watch::Receiver<()>,
+    /// The node says no goodbye before this is answered, and whatever comes of it is told. So who tells that later keeps it: an
+    /// `async` block keeps no field that it does not name.
+    serving: watch::Receiver<()>,
 }
 
 /// Answers, at once or by a task.
 pub(super) fn ask(router: &Router, hub: &Hub, session: &Arc<Session>, guest: &Arc<Guest>, request: RequestId, ask: Ask) {
     let (Some(host), Some(router)) = (router.host.upgrade(), router.this.upgrade()) else { return };
-    let _serving = router.serving.subscribe();
-    let asked = Asked { _serving, hub: hub.clone(), session: Arc::clone(session), guest: Arc::clone(guest), request, host, router };
+    let serving = router.serving.subscribe();
+    let asked = Asked { serving, hub: hub.clone(), session: Arc::clone(session), guest: Arc::clone(guest), request, host, router };
     let allowed = asked.router.config.policy.allowed;
     match ask {
         // Its link is taken now, before anything else can be said of it.
@@ -54,7 +55,7 @@ pub(super) fn ask(router: &Router, hub: &Hub, session: &Arc<Session>, guest: &Ar
             let pair = Channel::pair_on(bounds(spawn.bounds), session.account());
             let (ours, theirs) = pair.unwrap_or_else(|_| Channel::pair(Bounds::default()));
             if hub.take_end(session, spawn.link, ours.clone()).is_ok() {
-                lock(&guest.places).insert(request, None);
+                lock(&guest.places).insert(request, Started::Soon(None));
                 asked.spawn(spawn, (ours, theirs));
             }
         }
@@ -140,7 +141,10 @@ impl Asked {
             true => (self.host.stdout.clone(), self.host.stderr.clone()),
             false => (stdout, stderr),
         };
-        let started = self.router.config.policy.config(&spawn, stdout, stderr).and_then(|config| {
+        let started = self.router.config.policy.config(&spawn, stdout, stderr).and_then(|mut config| {
+            if config.log_to_parent && !detached {
+                config.log = Some(printer.log());
+            }
             let owner = Arc::clone(if detached { &self.host.detached } else { &self.guest.owner });
             let Spawn { start, name, seq, .. } = *spawn;
             let request = Request { module, start, config, owner, name, seq, channel: Some(channel) };
@@ -154,13 +158,14 @@ impl Asked {
                 return None;
             }
         };
-        let wanted = lock(&self.guest.places).get_mut(&self.request).is_some_and(|entry| entry.replace(place.clone()).is_none());
-        if !wanted {
-            place.kill_soon();
+        let before = lock(&self.guest.places).insert(self.request, Started::Is(place.clone()));
+        if let Some(Started::Soon(Some(reason))) = before {
+            place.end_soon(reason);
         }
         let started = Answer::Started { place: place.id(), spare: self.guest.spared.one(&self.host) };
         self.hub.answer(self.session.key(), self.request, started, true);
         Some(async move {
+            let _serving = self.serving;
             let reason = tokio::select! {
                 reason = place.wait() => reason,
                 // It is the host's, and goes on; or it ends with what the session owned.
@@ -198,6 +203,7 @@ impl Asked {
         self.hub.answer(self.session.key(), self.request, Answer::Started { place: id, spare: None }, true);
         let runtime = self.hub.runtime().clone();
         runtime.spawn(async move {
+            let _serving = self.serving;
             tokio::select! {
                 reason = place.wait() => self.hub.exited(self.session.key(), self.request, exit_of(reason), Before::default()),
                 _ = self.session.lost() => {}

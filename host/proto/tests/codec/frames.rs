@@ -35,7 +35,7 @@ pub(crate) fn digest() -> impl Strategy<Value = Digest> {
     any::<[u8; 32]>().prop_map(Digest)
 }
 
-fn place() -> impl Strategy<Value = PlaceId> {
+pub(crate) fn place() -> impl Strategy<Value = PlaceId> {
     (node(), number()).prop_map(|(node, seq)| PlaceId { node, seq })
 }
 
@@ -60,11 +60,12 @@ fn spawn() -> impl Strategy<Value = Spawn> {
         .prop_map(|(explicit, dirs, env, network, nodes)| SpawnGrants { explicit, dirs, env, network, nodes });
     let module = (digest(), number(), text(), text(), vec(text(), 0..3));
     let limits = (number(), option::of(number()), option::of(number()), (number(), number()));
-    (module, limits, grants, option::of(text()), any::<bool>(), option::of(number()), link()).prop_map(
-        |(module, limits, grants, name, detached, seq, link)| {
+    (module, limits, grants, option::of(text()), any::<(bool, bool)>(), option::of(number()), link()).prop_map(
+        |(module, limits, grants, name, flags, seq, link)| {
+            let (detached, log_to_parent) = flags;
             let (module, size, file, start, args) = module;
             let (memory, deadline, fuel, bounds) = limits;
-            Spawn { module, size, file, start, args, memory, deadline, fuel, bounds, grants, name, detached, seq, link }
+            Spawn { module, size, file, start, args, memory, deadline, fuel, bounds, grants, name, detached, log_to_parent, seq, link }
         },
     )
 }

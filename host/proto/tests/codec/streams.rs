@@ -1,12 +1,12 @@
 //! Arbitrary greetings, and frames of the streams beside the control stream.
 
 use placehost_proto::codec::{Attachments, LinkFrame, OutputFrame};
-use placehost_proto::frame::{Head, VERSIONS};
+use placehost_proto::frame::{Head, LogLevel, LogLine, VERSIONS};
 use placehost_proto::{Hello, LinkId, NodeId, RequestId};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::frames::{digest, end, link, number, text};
+use crate::frames::{digest, end, link, number, place, text};
 
 pub(crate) fn hello() -> impl Strategy<Value = Hello> {
     (text(), any::<u128>(), text(), vec(text(), 0..4)).prop_map(|(release, node, name, addresses)| Hello {
@@ -37,5 +37,22 @@ pub(crate) fn link_frame() -> impl Strategy<Value = LinkFrame> {
 }
 
 pub(crate) fn output_frame() -> impl Strategy<Value = OutputFrame> {
-    prop_oneof![vec(any::<u8>(), 0..600).prop_map(OutputFrame::Stdout), vec(any::<u8>(), 0..600).prop_map(OutputFrame::Stderr),]
+    prop_oneof![
+        vec(any::<u8>(), 0..600).prop_map(OutputFrame::Stdout),
+        vec(any::<u8>(), 0..600).prop_map(OutputFrame::Stderr),
+        log_line().prop_map(OutputFrame::Log),
+    ]
+}
+
+fn log_line() -> impl Strategy<Value = LogLine> {
+    let levels = [LogLevel::Trace, LogLevel::Debug, LogLevel::Info, LogLevel::Warn, LogLevel::Error];
+    let names = (text(), text(), "\\PC{0,300}");
+    (prop::sample::select(levels.to_vec()), place(), names, any::<u64>()).prop_map(|(level, place, (start, node, message), time)| LogLine {
+        level,
+        place,
+        start,
+        node,
+        time,
+        message,
+    })
 }

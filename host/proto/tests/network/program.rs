@@ -195,6 +195,7 @@ impl Host {
                         grants: SpawnGrants::default(),
                         name: None,
                         detached: false,
+                        log_to_parent: false,
                         seq: None,
                         link: link.id,
                     };

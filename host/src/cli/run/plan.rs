@@ -41,6 +41,7 @@ fn config(args: &Args) -> Result<PlaceConfig, CliError> {
     let mut config = PlaceConfig::default();
     config.args = args.args.clone();
     config.limits = args.allowance.limits();
+    config.log_to_parent = args.log_to_parent;
     config.grants = Grants { dirs: args.allowance.dir.clone(), env, network: args.allowance.net, nodes: args.allowance.allow_nodes };
     Ok(config)
 }

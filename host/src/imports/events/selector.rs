@@ -240,10 +240,17 @@ impl Selector {
             match &mut entry.what {
                 What::Channel(watched) => {
                     let after = watched.poll_share(cx, TURN, share, plain);
+                    let is_too_large = plain.is_empty();
                     taken.pack(key, plain);
                     match after {
                         Poll::Pending => {}
-                        Poll::Ready(After::More) => entry.bell.again(),
+                        Poll::Ready(After::More) => {
+                            entry.bell.again();
+                            // It would be looked at again and again.
+                            if is_too_large {
+                                return;
+                            }
+                        }
                         Poll::Ready(After::Attached(message)) => {
                             taken.fired.push((key, Ready::Message(message)));
                             entry.bell.again();

@@ -54,12 +54,12 @@ fn endpoint(identity: Arc<Identity>) -> Endpoint {
     Endpoint::bind(Some((Ipv4Addr::LOCALHOST, 0).into()), identity, PATIENCE).expect("there is a socket")
 }
 
-fn node(authority: &Authority, id: u64) -> (Hub, Arc<Places>) {
+fn node(authority: &Authority, id: u64, memory: u64) -> (Hub, Arc<Places>) {
     let name = format!("n{id}");
     let endpoint = endpoint(member(authority, &name));
     let config = Config { id: NodeId(id.into()), name, release: "0".into(), addresses: Vec::new(), timeout: PATIENCE };
     let timing = Timing { timeout: PATIENCE, dial: PATIENCE };
-    let hub = Hub::new(endpoint, config, timing, 1 << 30, Handle::current());
+    let hub = Hub::new(endpoint, config, timing, memory, Handle::current());
     let places = Arc::new(Places::default());
     let _ = places.hub.set(hub.clone());
     let handler: Weak<dyn Handler> = Arc::downgrade(&places) as Weak<dyn Handler>;
@@ -69,14 +69,19 @@ fn node(authority: &Authority, id: u64) -> (Hub, Arc<Places>) {
 
 impl Lab {
     fn new() -> Self {
+        Self::with_memory(1 << 30)
+    }
+
+    /// Its sessions may have so many bytes unread.
+    fn with_memory(memory: u64) -> Self {
         let authority = Authority::named("lab");
-        let (hub, places) = node(&authority, 1);
+        let (hub, places) = node(&authority, 1, memory);
         Self { hub, places, authority, next: AtomicU64::new(2) }
     }
 
     /// Another node, and its session to this one.
     async fn node(&self) -> (Hub, Arc<Places>, Arc<Session>) {
-        let (hub, places) = node(&self.authority, self.next.fetch_add(1, Ordering::Relaxed));
+        let (hub, places) = node(&self.authority, self.next.fetch_add(1, Ordering::Relaxed), 1 << 30);
         let address = self.hub.endpoint().local_address().expect("it is bound");
         let session = hub.connect(&address.to_string()).await.expect("it is there");
         (hub, places, session)
@@ -306,6 +311,17 @@ async fn ends_that_are_under_way_when_a_channel_is_cut_are_closed() {
 }
 
 #[tokio::test]
+async fn ends_behind_a_message_that_there_is_no_memory_for_are_closed() {
+    let lab = Lab::with_memory(256 << 10);
+    let mut peer = lab.peer().await;
+    peer.looks_up("kept", LinkId(0)).await;
+    let with_end = message_with(&Attachments { links: vec![LinkId(2)], blobs: Vec::new() });
+    let _stream = peer.sends(LinkId(0), [message(512 << 10), message(0), with_end].concat()).await;
+    peer.ends(LinkId(2)).await;
+    peer.hears(|control| *control == Control::Gone(LinkId(0), End::NodeLost)).await;
+}
+
+#[tokio::test]
 async fn who_puts_on_an_end_that_was_closed_before_it_was_sent_is_told() {
     let lab = Lab::new();
     let mut peer = lab.peer().await;
@@ -341,7 +357,7 @@ async fn what_was_handed_over_arrives_before_a_goodbye() {
         assert!(hub.ask(session.key(), Ask::Lookup { name: "kept".into(), link }, |_| {}));
         let channel = lab.kept().await;
         let (printed, request) = (Kept::default(), RequestId(7));
-        lab.session().outputs.expect(request, Output::new(printed.clone()), Output::null());
+        lab.session().outputs.expect(request, Output::new(printed.clone()), Output::null(), None);
         let (stdout, stderr, _) = crate::net::output::printer(&hub, &session, request);
 
         // More than may be under way at once, so that it takes some reading.

@@ -1,0 +1,177 @@
+//! A server, as its clients see it.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use places::{Channel, Error, Node, Packet, after, sync};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::CallError;
+use crate::line::{Deadline, Interface, Line};
+
+/// How long a client that reconnects looks for a server's successor, unless it has a time-out.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How soon it looks again at first; each time twice as late, up to the other.
+const SOON: Duration = Duration::from_millis(1);
+const LATE: Duration = Duration::from_millis(100);
+
+/// What the clients that `#[places_rpc::server]` makes are built on. Clones share a connection.
+#[doc(hidden)]
+#[derive(Clone)]
+pub struct Client {
+    shared: Rc<Shared>,
+    time_out: Option<Duration>,
+}
+
+struct Shared {
+    interface: Interface,
+    /// The connection; another one, once its server has been lost and a successor found.
+    line: RefCell<Rc<RefCell<Line>>>,
+    /// Where a successor is looked for.
+    origin: Option<Origin>,
+}
+
+struct Origin {
+    node: RefCell<Node>,
+    name: String,
+}
+
+/// A call whose answer has not been asked for yet.
+///
+/// Dropping it cancels the call: a server that has not begun with it will not.
+#[must_use = "a call that is dropped is cancelled"]
+pub struct Pending<T> {
+    line: Rc<RefCell<Line>>,
+    call: u64,
+    time_out: Option<Duration>,
+    types: PhantomData<fn() -> T>,
+}
+
+impl Client {
+    /// Of whoever is at the other end.
+    pub fn over<G, P>(interface: Interface, channel: Channel<G, P>) -> Self {
+        Self::new(interface, channel.typed(), None)
+    }
+
+    /// Of the place of that name.
+    pub fn connect(interface: Interface, node: &Node, name: &str) -> Result<Self, CallError> {
+        let channel = node.lookup::<Packet, Packet>(name).map_err(CallError::Connect)?;
+        Ok(Self::new(interface, channel, None))
+    }
+
+    /// Of the place of that name, and of its successors.
+    pub fn reconnecting(interface: Interface, node: &Node, name: &str) -> Result<Self, CallError> {
+        let origin = Origin { node: RefCell::new(node.clone()), name: name.to_owned() };
+        let channel = origin.look_up(PATIENCE)?;
+        Ok(Self::new(interface, channel, Some(origin)))
+    }
+
+    fn new(interface: Interface, channel: Channel<Packet, Packet>, origin: Option<Origin>) -> Self {
+        let line = RefCell::new(Rc::new(RefCell::new(Line::new(channel, interface))));
+        Self { shared: Rc::new(Shared { interface, line, origin }), time_out: None }
+    }
+
+    /// The same, whose calls wait for so long at most.
+    pub fn within(&self, time: Duration) -> Self {
+        Self { shared: Rc::clone(&self.shared), time_out: Some(time) }
+    }
+
+    /// Calls a method, and waits for its result.
+    pub fn call<T: DeserializeOwned>(&self, method: &str, arguments: impl Serialize) -> Result<T, CallError> {
+        self.line()?.borrow_mut().call(method, arguments, self.time_out)
+    }
+
+    /// Calls a method, whose result can be asked for later.
+    pub fn call_async<T>(&self, method: &str, arguments: impl Serialize) -> Result<Pending<T>, CallError> {
+        let line = self.line()?;
+        let call = line.borrow_mut().begin(method, arguments, Deadline::after(self.time_out))?;
+        Ok(Pending { line, call, time_out: self.time_out, types: PhantomData })
+    }
+
+    /// Casts to a method: says something, and does not wait.
+    pub fn cast(&self, method: &str, arguments: impl Serialize) -> Result<(), CallError> {
+        self.line()?.borrow_mut().cast(method, arguments, self.time_out)
+    }
+
+    /// The connection; to the server's successor, where the server is lost and one is to be looked for.
+    fn line(&self) -> Result<Rc<RefCell<Line>>, CallError> {
+        let mut line = self.shared.line.borrow_mut();
+        if let Some(origin) = &self.shared.origin
+            && line.borrow_mut().is_lost()
+        {
+            let channel = origin.look_up(self.time_out.unwrap_or(PATIENCE))?;
+            *line = Rc::new(RefCell::new(Line::new(channel, self.shared.interface)));
+        }
+        Ok(Rc::clone(&line))
+    }
+}
+
+impl Origin {
+    /// Looks until a place of that name is there, for so long at most. A node that was lost may be back under its address.
+    fn look_up(&self, time: Duration) -> Result<Channel<Packet, Packet>, CallError> {
+        let deadline = Instant::now().checked_add(time);
+        let mut pause = SOON;
+        loop {
+            let mut node = self.node.borrow_mut();
+            let error = match node.lookup(&self.name) {
+                Ok(channel) => return Ok(channel),
+                Err(error @ (Error::NotFound(_) | Error::Limit(_))) => error,
+                Err(Error::NodeLost) => match node.address().map(|address| Node::connect(&address)) {
+                    Some(Ok(back)) => {
+                        *node = back;
+                        Error::NodeLost
+                    }
+                    Some(Err(error)) => error,
+                    None => return Err(CallError::Connect(Error::NodeLost)),
+                },
+                Err(error) => return Err(CallError::Connect(error)),
+            };
+            if deadline.is_some_and(|deadline| Instant::now() + pause > deadline) {
+                return Err(CallError::Connect(error));
+            }
+            sync! { _ = after(pause) => {} }
+            pause = (pause * 2).min(LATE);
+        }
+    }
+}
+
+impl<T: DeserializeOwned> Pending<T> {
+    /// Waits for the result.
+    ///
+    /// # Errors
+    /// [`CallError`]
+    pub fn join(self) -> Result<T, CallError> {
+        self.line.borrow_mut().end(self.call, Deadline::after(self.time_out))
+    }
+}
+
+impl<T> Pending<T> {
+    /// Whether [`Self::join`] would not wait.
+    pub fn is_ready(&self) -> bool {
+        self.line.borrow_mut().has_ended(self.call)
+    }
+}
+
+impl<T> Drop for Pending<T> {
+    fn drop(&mut self) {
+        // After a `join` there is nothing to cancel.
+        self.line.borrow_mut().cancel(self.call);
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Interface { name, version } = self.shared.interface;
+        f.debug_struct("Client").field("interface", &name).field("version", &version).finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for Pending<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pending").field("call", &self.call).finish_non_exhaustive()
+    }
+}
