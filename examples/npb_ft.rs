@@ -16,8 +16,10 @@ use places_mpi::{Communicator, Error, finish, init, op};
 /// A complex number.
 type Complex = [f64; 2];
 
-/// Of each class the sides of the grid, and the checksums that are right after each of the six steps.
-const CLASSES: [(char, ([usize; 3], [Complex; 6])); 3] = [
+/// The sides of the grid, and the checksums that are right after each of the six steps.
+type Class = ([usize; 3], [Complex; 6]);
+
+const CLASSES: [(char, Class); 3] = [
     (
         'S',
         (
