@@ -25,6 +25,7 @@ claims! { "rpc":
     a_call_waits_no_longer_than_it_may,
     a_call_that_was_cancelled_in_time_is_not_handled,
     a_slow_handler_delays_its_callers_and_loses_nothing,
+    calls_are_awaited_while_others_go_on,
     an_answer_may_come_after_other_requests,
     a_client_that_vanishes_is_not_waited_for,
     a_private_server_ends_with_its_clients,

@@ -5,7 +5,7 @@ mod servers;
 
 use std::time::{Duration, Instant};
 
-use places::{Channel, Error, ExitReason, Node, Options, Packet, Value, after, sync};
+use places::{Channel, Either, Error, ExitReason, Node, Options, Packet, Value, after, sync, task};
 use places_rpc::{CallError, Keeper};
 use servers::*;
 
@@ -361,6 +361,33 @@ fn a_slow_handler_delays_its_callers_and_loses_nothing(_: Channel) -> places::Re
         call.join()?;
     }
     assert!(!long.is_ready());
+    Ok(())
+}
+
+#[places::start]
+fn calls_are_awaited_while_others_go_on(_: Channel) -> places::Result {
+    let (slow, quick) = (MoodyClient::from(moody::spawn()?), TableClient::from(table::spawn()?));
+    // One that waits for a slow server does not stop one that calls another.
+    let slept = task::block_on(task::race(slow.sleep_async(NEVER.as_millis() as u64)?, async {
+        for n in 0..100 {
+            assert_eq!(quick.set_async("k".into(), n)?.await, Ok(n));
+        }
+        Ok::<_, CallError>(())
+    }));
+    assert!(matches!(slept, Either::Right(Ok(()))), "{slept:?}");
+    // Many on one connection are each given their own answer, whoever reads it.
+    let calls = (0..50).map(|n| quick.set_async(format!("{n}"), n)).collect::<Result<Vec<_>, _>>()?;
+    let answers = task::block_on(task::join_all(calls.into_iter().rev()));
+    assert!(answers.iter().zip((0..50).rev()).all(|(answer, n)| *answer == Ok(n)), "{answers:?}");
+    // A time-out and the loss of the server end them.
+    let late = slow.within(Duration::from_millis(1)).count_async()?;
+    assert!(matches!(task::block_on(late), Err(CallError::TimedOut(_))));
+    let other = moody::spawn()?;
+    let (monitor, c) = (places::monitor(other.id())?, MoodyClient::from(other));
+    let calls = [c.never_async()?, c.never_async()?];
+    c.panic("now").ok();
+    assert!(matches!(monitor.wait(), ExitReason::Trapped { .. }));
+    assert!(task::block_on(task::join_all(calls)).iter().all(|answer| matches!(answer, Err(CallError::Lost(_)))));
     Ok(())
 }
 

@@ -2,11 +2,13 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::future::{Future, IntoFuture, poll_fn};
 use std::marker::PhantomData;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use places::{Channel, Error, Node, Packet, after, sync};
+use places::{Channel, Either, Error, Node, Packet, after, sync, task};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -40,7 +42,8 @@ struct Origin {
     name: String,
 }
 
-/// A call whose answer has not been asked for yet.
+/// A call whose answer has not been asked for yet. [`join`](Self::join) waits for it, and so does `.await`, which lets other futures of
+/// the place go on meanwhile (see [`places::task`]).
 ///
 /// Dropping it cancels the call: a server that has not begun with it will not.
 #[must_use = "a call that is dropped is cancelled"]
@@ -146,6 +149,28 @@ impl<T: DeserializeOwned> Pending<T> {
     /// [`CallError`]
     pub fn join(self) -> Result<T, CallError> {
         self.line.borrow_mut().end(self.call, Deadline::after(self.time_out))
+    }
+
+    async fn answered(self) -> Result<T, CallError> {
+        let deadline = Deadline::after(self.time_out);
+        // The connection itself is not held while this waits.
+        let channel = self.line.borrow().channel();
+        loop {
+            let ended = poll_fn(|cx| self.line.borrow_mut().poll_ended(self.call, cx));
+            let more = task::race(channel.readable(), deadline.event());
+            if matches!(task::race(ended, more).await, Either::Left(())) || deadline.has_passed() {
+                return self.line.borrow_mut().end(self.call, deadline);
+            }
+        }
+    }
+}
+
+impl<T: DeserializeOwned + 'static> IntoFuture for Pending<T> {
+    type Output = Result<T, CallError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output>>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.answered())
     }
 }
 

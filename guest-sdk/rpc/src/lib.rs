@@ -49,8 +49,8 @@
 //! makes it. Every method with `self` is offered; those in another `impl` block are its own. Parameters and results are what serde can
 //! write and read, ends of channels among them; parameters may be `&str`, `&[T]` or `&T`. Up to eight.
 //!
-//! * `fn` is a call: `client.get("k")` waits for the result, `client.get_async("k")` returns a [`Pending`] to `join` later, any number at
-//!   once. A result that is a `Result` comes as one, inside of the call's own: `bank.add("bob", 10)??`.
+//! * `fn` is a call: `client.get("k")` waits for the result, `client.get_async("k")` returns a [`Pending`] to `join` or `.await` later, any
+//!   number at once. A result that is a `Result` comes as one, inside of the call's own: `bank.add("bob", 10)??`.
 //! * `#[cast] fn` is said, and not waited for. It is handled before a call that the same client makes after it.
 //! * A `fn` whose last parameter is a [`Reply`] answers by it, now or later.
 //! * `#[snapshot]` and `#[restore]` let a [`Keeper`] keep the state from one life of the server to the next.

@@ -1,6 +1,7 @@
 //! A client's connection to one life of a server: what was asked, and what was answered.
 
 use std::collections::{HashMap, HashSet};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use places::{Channel, Error, Packet, Value, after, at, sync};
@@ -33,6 +34,8 @@ pub(crate) struct Line {
     wanted: HashSet<u64>,
     /// Answers to those.
     answers: HashMap<u64, Packet>,
+    /// Who awaits the answer to a call: whoever reads it from the channel may be waiting for another.
+    waiting: HashMap<u64, Waker>,
     /// Whether there were casts since the last answer: the server may have answered some, and then waits for room as for calls.
     said: bool,
     /// A cast that the server could not handle, until the next call tells of it.
@@ -43,8 +46,8 @@ pub(crate) struct Line {
 
 impl Line {
     pub(crate) fn new(channel: Channel<Packet, Packet>, interface: Interface) -> Self {
-        let (wanted, answers) = Default::default();
-        Self { channel, interface, greeted: false, last: NO_CALL, open: 0, wanted, answers, said: false, cast: None, lost: None }
+        let (wanted, answers, waiting) = Default::default();
+        Self { channel, interface, greeted: false, last: NO_CALL, open: 0, wanted, answers, waiting, said: false, cast: None, lost: None }
     }
 
     /// Whether the server is gone, as far as can be seen.
@@ -121,6 +124,21 @@ impl Line {
         self.lost.is_some() || self.answers.contains_key(&call)
     }
 
+    /// As [`Self::has_ended`], for who awaits it and is to be woken when somebody else has read the answer.
+    pub(crate) fn poll_ended(&mut self, call: u64, cx: &mut Context<'_>) -> Poll<()> {
+        if self.has_ended(call) {
+            self.waiting.remove(&call);
+            return Poll::Ready(());
+        }
+        self.waiting.insert(call, cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// A handle of one's own to what the answers come by.
+    pub(crate) fn channel(&self) -> Channel<Packet, Packet> {
+        self.channel.clone()
+    }
+
     /// Takes what has come, until that suffices.
     fn look(&mut self, suffices: impl Fn(&Self) -> bool) {
         while self.lost.is_none() && !suffices(self) {
@@ -135,6 +153,7 @@ impl Line {
     /// Nobody will ask for the answer to a call.
     pub(crate) fn cancel(&mut self, call: u64) {
         self.answers.remove(&call);
+        self.waiting.remove(&call);
         if self.wanted.remove(&call) && self.lost.is_none() {
             // It only spares the server work: where there is no room for it, that is the server's loss.
             let _ = self.channel.try_put(Value([call]));
@@ -219,6 +238,7 @@ impl Line {
                 if self.wanted.contains(&call) {
                     self.answers.insert(call, packet);
                 }
+                self.waiting.remove(&call).map(Waker::wake);
             }
             None => self.lose(Error::Decode("what came is no answer".into())),
         }
@@ -226,6 +246,7 @@ impl Line {
 
     fn lose(&mut self, error: Error) {
         self.lost.get_or_insert(error);
+        self.waiting.drain().for_each(|(_, waiting)| waiting.wake());
     }
 
     /// The error of a request that was not sent, and whether the server is lost with it.
@@ -264,7 +285,11 @@ impl Deadline {
         time.map_or(Self::NEVER, |time| Self { at: Instant::now().checked_add(time), time })
     }
 
-    fn event(self) -> places::Timer {
+    pub(crate) fn has_passed(self) -> bool {
+        self.at.is_some_and(|at| at <= Instant::now())
+    }
+
+    pub(crate) fn event(self) -> places::Timer {
         self.at.map_or(after(Duration::MAX), at)
     }
 }
