@@ -370,7 +370,7 @@ fn calls_are_awaited_while_others_go_on(_: Channel) -> places::Result {
     // One that waits for a slow server does not stop one that calls another.
     let slept = task::block_on(task::race(slow.sleep_async(NEVER.as_millis() as u64)?, async {
         for n in 0..100 {
-            assert_eq!(quick.set_async("k".into(), n)?.await, Ok(n));
+            assert_eq!(quick.set_async("k", n)?.await, Ok(n));
         }
         Ok::<_, CallError>(())
     }));
