@@ -238,7 +238,9 @@ impl Line {
                 if self.wanted.contains(&call) {
                     self.answers.insert(call, packet);
                 }
-                self.waiting.remove(&call).map(Waker::wake);
+                if let Some(waiting) = self.waiting.remove(&call) {
+                    waiting.wake();
+                }
             }
             None => self.lose(Error::Decode("what came is no answer".into())),
         }
