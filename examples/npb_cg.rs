@@ -15,9 +15,11 @@ use kernel::{Random, class, of_class, report};
 use places::Channel;
 use places_mpi::{Communicator, Error, finish, init, op};
 
-/// Of each class the order of the matrix, how many entries its vectors have, how often the eigenvalue is improved, by what the matrix is
-/// shifted, and what is right.
-const CLASSES: [(char, (usize, usize, usize, f64, f64)); 3] = [
+/// The order of the matrix, how many entries its vectors have, how often the eigenvalue is improved, by what the matrix is shifted, and
+/// what is right.
+type Class = (usize, usize, usize, f64, f64);
+
+const CLASSES: [(char, Class); 3] = [
     ('S', (1_400, 7, 15, 10.0, 8.597_177_507_864_8)),
     ('W', (7_000, 8, 15, 12.0, 10.362_595_087_124)),
     ('A', (14_000, 11, 15, 20.0, 17.130_235_054_029)),
@@ -53,7 +55,7 @@ fn cg(ch: Channel) -> places::Result {
         let length = 1.0 / sums[1].sqrt();
         x.iter_mut().zip(z).for_each(|(x, z)| *x = length * z);
     }
-    report(&world, "cg", class, began, &format!("zeta {zeta:.10}"), (zeta - right).abs() < 1e-10)?;
+    report(&world, "cg", class, began.elapsed(), &format!("zeta {zeta:.10}"), (zeta - right).abs() < 1e-10)?;
     Ok(finish(world)?)
 }
 

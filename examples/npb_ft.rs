@@ -87,10 +87,10 @@ fn ft(ch: Channel) -> places::Result {
         last = sum.map(|part| part / (nx * ny * nz) as f64);
         let is = |part: usize| ((last[part] - right[part]) / right[part]).abs() < 1e-12;
         if !is(0) || !is(1) {
-            report(&world, "ft", class, began, &format!("checksum {last:?} of step {step}"), false)?;
+            report(&world, "ft", class, began.elapsed(), &format!("checksum {last:?} of step {step}"), false)?;
         }
     }
-    report(&world, "ft", class, began, &format!("checksum {:.9e} and {:.9e}", last[0], last[1]), true)?;
+    report(&world, "ft", class, began.elapsed(), &format!("checksum {:.9e} and {:.9e}", last[0], last[1]), true)?;
     Ok(finish(world)?)
 }
 

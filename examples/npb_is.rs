@@ -87,6 +87,7 @@ fn is(ch: Channel) -> places::Result {
             !mine.contains(&at) || i64::from(smaller[keys[at - mine.start] as usize]) == first + change * iteration as i64
         });
     }
+    let time = began.elapsed();
     let mut wrong = [u8::from(!right)];
     world.allreduce(&mut wrong, op::Max)?;
     // In one number: what every other program that ranks these keys has to come to.
@@ -94,7 +95,7 @@ fn is(ch: Channel) -> places::Result {
     let mut check = [ranks.iter().enumerate().map(weighted).sum::<u64>() % 1_000_000_007];
     world.allreduce(&mut check, op::Sum)?;
     let result = format!("check {} of {count} keys", check[0] % 1_000_000_007);
-    report(&world, "is", class_name, began, &result, wrong[0] == 0)?;
+    report(&world, "is", class_name, time, &result, wrong[0] == 0)?;
     Ok(finish(world)?)
 }
 
