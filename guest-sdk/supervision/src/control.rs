@@ -23,7 +23,7 @@ pub struct Handle<'a>(pub(crate) Weak<Inbox<'a>>);
 impl<'a> Handle<'a> {
     /// Adds a child, after those that are there.
     pub fn add(&self, child: Child<'a>) {
-        self.push(Input::Add(child, None));
+        self.push(Input::Add(Box::new(child), None));
     }
 
     /// Ends a child, which is not started again and is forgotten.
@@ -158,7 +158,7 @@ impl Reply {
 pub(crate) enum Input<'a> {
     /// A child's life has ended.
     Ended(Key, u32, ExitReason),
-    Add(Child<'a>, Option<Rc<Reply>>),
+    Add(Box<Child<'a>>, Option<Rc<Reply>>),
     Terminate(String, Option<Rc<Reply>>),
     List(Rc<Reply>),
     Stop,

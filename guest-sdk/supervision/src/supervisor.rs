@@ -169,7 +169,7 @@ async fn obey(above: &Channel<Command, Answer>, inbox: &Inbox<'_>) {
     loop {
         let reply = Rc::new(Reply::default());
         match above.message().await {
-            Ok(Command::Add(spec)) => inbox.push(Input::Add(spec.into(), Some(Rc::clone(&reply)))),
+            Ok(Command::Add(spec)) => inbox.push(Input::Add(Box::new(spec.into()), Some(Rc::clone(&reply)))),
             Ok(Command::Terminate(name)) => inbox.push(Input::Terminate(name, Some(Rc::clone(&reply)))),
             Ok(Command::List) => inbox.push(Input::List(Rc::clone(&reply))),
             Err(Error::Decode(why)) => reply.put(Answer::Refused(why)),
@@ -239,7 +239,7 @@ impl<'scope, 'a> Running<'scope, 'a> {
                 Input::Ended(key, life, reason) => self.ended(key, life, reason).await?,
                 Input::Add(child, reply) => {
                     let done =
-                        self.add(child).map_or_else(|name| refused(format!("a child is called `{name}` already")), |()| Answer::Done);
+                        self.add(*child).map_or_else(|name| refused(format!("a child is called `{name}` already")), |()| Answer::Done);
                     if let Some(reply) = reply {
                         reply.put(done);
                     }
