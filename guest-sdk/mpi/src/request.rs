@@ -13,7 +13,7 @@ use crate::process::Wait;
 ///
 /// ```no_run
 /// # fn example(world: &places_mpi::Communicator) -> Result<(), places_mpi::Error> {
-/// use places_mpi::wait_all;
+/// use places_mpi::{Request, wait_all};
 ///
 /// let n = world.size();
 /// let from_left = world.irecv::<f64>((world.rank() + n - 1) % n, 0)?;
