@@ -33,6 +33,12 @@ pub trait Event {
     fn now(&self) -> Option<Fired> {
         None
     }
+
+    /// The point in time that it is, if it is one. What is left until then, which the host is told, cannot be compared later.
+    #[doc(hidden)]
+    fn due(&self) -> Option<Instant> {
+        None
+    }
 }
 
 /// What the host is to watch.
@@ -99,7 +105,13 @@ pub enum Either<A, B> {
 
 /// A point in time; see [`after`] and [`at`].
 #[derive(Clone, Copy, Debug)]
-pub struct Timer(Duration);
+pub struct Timer(Time);
+
+#[derive(Clone, Copy, Debug)]
+enum Time {
+    In(Duration),
+    At(Instant),
+}
 
 /// Something of WASI's; see [`ready`].
 #[derive(Debug)]
@@ -147,7 +159,7 @@ impl Node {
 
 /// The event that this much time has passed since the `sync` began.
 pub fn after(time: Duration) -> Timer {
-    Timer(time)
+    Timer(Time::In(time))
 }
 
 /// The time that is this many nanoseconds from now, or one that never comes.
@@ -158,7 +170,7 @@ pub(crate) fn later(nanos: u64) -> Instant {
 
 /// The event that it is this late: for a deadline over several `sync`s.
 pub fn at(time: Instant) -> Timer {
-    Timer(time.saturating_duration_since(Instant::now()))
+    Timer(Time::At(time))
 }
 
 /// The event that something of WASI's is ready: a socket, a stream, a clock.
@@ -296,16 +308,33 @@ impl<A: Event, B: Event> Event for Either<A, B> {
             Self::Right(event) => event.now(),
         }
     }
+
+    fn due(&self) -> Option<Instant> {
+        match self {
+            Self::Left(event) => event.due(),
+            Self::Right(event) => event.due(),
+        }
+    }
 }
 
 impl Event for Timer {
     type Output = ();
 
     fn source(&self) -> Source<'_> {
-        events::Event::After(nanos(self.0))
+        events::Event::After(nanos(match self.0 {
+            Time::In(time) => time,
+            Time::At(time) => time.saturating_duration_since(Instant::now()),
+        }))
     }
 
     fn take(self, _: Fired) {}
+
+    fn due(&self) -> Option<Instant> {
+        match self.0 {
+            Time::In(_) => None,
+            Time::At(time) => Some(time),
+        }
+    }
 }
 
 impl Event for Ready<'_> {

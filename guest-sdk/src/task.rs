@@ -75,7 +75,7 @@ impl<E: Event> Future for Awaited<E> {
             }
             let seen = match waiting.now() {
                 Some(fired) => fired,
-                None => match wait.poll(cx, &waiting.source()) {
+                None => match wait.poll(cx, waiting) {
                     Poll::Pending => return Poll::Pending,
                     // There was a message, and somebody else may have taken it.
                     Poll::Ready(Fired::Readable) if matches!(waiting.source(), Source::Channel(_)) => continue,

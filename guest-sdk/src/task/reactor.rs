@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use crate::Pollable;
 use crate::bindings::{api, channels, nodes};
-use crate::event::{self, Fired, Source};
+use crate::event::{self, Event, Fired, Source};
 use crate::options::nanos;
 
 /// What a future waits for.
@@ -51,12 +51,13 @@ pub(super) struct Wait(Option<u64>);
 
 impl Wait {
     /// What the host saw, or nothing yet: then this one waits for it.
-    pub(super) fn poll(&mut self, cx: &Context<'_>, source: &Source<'_>) -> Poll<Fired> {
+    pub(super) fn poll(&mut self, cx: &Context<'_>, event: &impl Event) -> Poll<Fired> {
         REACTOR.with_borrow_mut(|reactor| {
             let Some(number) = self.0 else {
                 let number = reactor.next;
                 reactor.next += 1;
-                reactor.slots.insert(number, Slot::Waiting(interest(source), cx.waker().clone()));
+                let interest = event.due().map_or_else(|| interest(&event.source()), Interest::At);
+                reactor.slots.insert(number, Slot::Waiting(interest, cx.waker().clone()));
                 self.0 = Some(number);
                 return Poll::Pending;
             };
