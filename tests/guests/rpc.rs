@@ -380,7 +380,7 @@ fn calls_are_awaited_while_others_go_on(_: Channel) -> places::Result {
     let answers = task::block_on(task::join_all(calls.into_iter().rev()));
     assert!(answers.iter().zip((0..50).rev()).all(|(answer, n)| *answer == Ok(n)), "{answers:?}");
     // A time-out and the loss of the server end them.
-    let late = slow.within(Duration::from_millis(1)).count_async()?;
+    let late = MoodyClient::from(moody::spawn()?).within(Duration::from_millis(1)).never_async()?;
     assert!(matches!(task::block_on(late), Err(CallError::TimedOut(_))));
     let other = moody::spawn()?;
     let (monitor, c) = (places::monitor(other.id())?, MoodyClient::from(other));

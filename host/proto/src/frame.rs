@@ -280,6 +280,8 @@ pub struct Before {
     pub output: bool,
     /// The end of what it put on its channel, for its end has gone with it.
     pub channel: bool,
+    /// That nobody reads what is put on its channel, likewise.
+    pub reader: bool,
 }
 
 /// How a direction of a link ended.

@@ -33,6 +33,11 @@ impl Inflow {
         self.mailbox().has_ended()
     }
 
+    /// Whether nobody will read what comes.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.mailbox().is_abandoned()
+    }
+
     /// Waits until nothing more will come, or nobody will read it.
     pub(crate) async fn ended(&self) {
         let mut watch = Watch { mailbox: self.mailbox(), ticket: Ticket::default() };

@@ -311,6 +311,11 @@ impl Mailbox {
         self.lock().ended.is_some()
     }
 
+    /// Whether nobody will read any more.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.lock().abandoned.is_some()
+    }
+
     /// Ready when nobody will put any more, or read.
     pub(super) fn poll_settled(&self, cx: &mut Context<'_>, ticket: &mut Ticket) -> Poll<()> {
         let mut queue = self.lock();

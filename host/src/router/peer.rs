@@ -102,7 +102,7 @@ impl Peer for There {
         // As it would be here: the other node could only say no.
         name.as_deref().map_or(Ok(()), place::check_name)?;
         let (here, there) = Channel::pair_on(config.bounds, &owner.account)?;
-        let inflow = here.inflow();
+        let ways = Ways { inward: here.inflow(), outward: there.inflow() };
         let link = self.hub.send_end(self.session.key(), there).ok_or(SpawnError::NodeLost)?;
         let (stdout, stderr, log) = (config.stdout.clone(), config.stderr.clone(), config.log.clone());
         let size = module.size;
@@ -139,7 +139,7 @@ impl Peer for There {
         // The place may end before its start is heard of here, so what it says is expected from the beginning.
         let expect = |request| {
             self.session.outputs.expect(request, stdout, stderr, log);
-            self.guest.standing.expect(request, Some(inflow));
+            self.guest.standing.expect(request, Some(ways));
         };
         let ask = Ask::Spawn(Box::new(spawn));
         let (request, id) = match seq {
@@ -312,18 +312,21 @@ pub(super) fn answered(session: &Arc<Session>, guest: &Guest, request: RequestId
     }
 }
 
-/// What a request of ours started or watches has ended: told once its output has appeared.
+/// What a request of ours started or watches has ended: told once its output has appeared, and its channel has ended as it did there.
 pub(super) fn exited(hub: &Hub, session: &Arc<Session>, guest: &Arc<Guest>, request: RequestId, reason: Exit, before: Before) {
     let (session, guest) = (Arc::clone(session), Arc::clone(guest));
     let reason = reason_of(reason);
     guest.standing.known(request, reason.clone());
     hub.runtime().spawn(async move {
         session.outputs.finish(request, before.output).await;
-        if before.channel
-            && let Some(inflow) = guest.standing.inflow(request)
-        {
-            // It ends, at the latest, with the session.
-            inflow.ended().await;
+        // They end, at the latest, with the session.
+        if let Some(Ways { inward, outward }) = guest.standing.ways(request) {
+            if before.channel {
+                inward.ended().await;
+            }
+            if before.reader {
+                outward.ended().await;
+            }
         }
         guest.standing.ended(request, reason);
     });
@@ -338,11 +341,20 @@ struct Stands {
     tell: Tell,
     /// How it ended, while what it said is still on its way.
     known: Option<ExitReason>,
-    /// What the place puts on its channel, on its way to who started it.
-    inflow: Option<Inflow>,
+    /// The channel of a place.
+    ways: Option<Ways>,
     /// Whether the request is answered. Until then its module may be wanted.
     answered: bool,
     offer: Option<Offer>,
+}
+
+/// The two directions of a place's channel, as who started it has them.
+#[derive(Clone)]
+struct Ways {
+    /// What the place puts.
+    inward: Inflow,
+    /// What it gets.
+    outward: Inflow,
 }
 
 enum Tell {
@@ -354,8 +366,8 @@ enum Tell {
 }
 
 impl Standing {
-    fn expect(&self, request: RequestId, inflow: Option<Inflow>) {
-        lock(&self.0).insert(request, Stands { tell: Tell::Expected, known: None, inflow, answered: false, offer: None });
+    fn expect(&self, request: RequestId, ways: Option<Ways>) {
+        lock(&self.0).insert(request, Stands { tell: Tell::Expected, known: None, ways, answered: false, offer: None });
     }
 
     /// Its module may be wanted until it [is answered](Self::is_answered).
@@ -388,8 +400,8 @@ impl Standing {
         lock(&self.0).remove(&request);
     }
 
-    fn inflow(&self, request: RequestId) -> Option<Inflow> {
-        lock(&self.0).get(&request)?.inflow.clone()
+    fn ways(&self, request: RequestId) -> Option<Ways> {
+        lock(&self.0).get(&request)?.ways.clone()
     }
 
     fn tell_by(&self, request: RequestId, teller: Teller) {

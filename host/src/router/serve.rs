@@ -134,8 +134,8 @@ impl Asked {
     /// Starts the place and says so; what it returns waits for its end, and tells that.
     fn start(self, module: Module, spawn: Box<Spawn>, channel: (Channel, Channel)) -> Option<impl Future<Output = ()> + use<>> {
         let (stdout, stderr, printer) = output::printer(&self.hub, &self.session, self.request);
-        // What the bridge reads is what the place puts.
-        let inflow = channel.0.inflow();
+        // What the bridge reads is what the place puts, and the other way round.
+        let (puts, gets) = (channel.0.inflow(), channel.1.inflow());
         let detached = spawn.detached;
         let (stdout, stderr) = match detached {
             true => (self.host.stdout.clone(), self.host.stderr.clone()),
@@ -172,7 +172,7 @@ impl Asked {
                 _ = self.session.lost() => return,
             };
             lock(&self.guest.places).remove(&self.request);
-            let before = Before { output: printer.has_printed(), channel: inflow.has_ended() };
+            let before = Before { output: printer.has_printed(), channel: puts.has_ended(), reader: gets.is_abandoned() };
             drop(printer);
             self.hub.exited(self.session.key(), self.request, exit_of(reason), before);
         })
