@@ -4,11 +4,9 @@
 //! wait for as long as the session lasts. So these streams are read to their end all the same, and what is named in them is taken
 //! and dropped.
 
-use std::future::Future;
-use std::pin::pin;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use placehost_proto::codec::{Attachments, Decoder, LinkFrame};
 use placehost_proto::frame::WINDOW;
 use placehost_proto::link::WEIGHT;
@@ -28,15 +26,13 @@ pub(super) fn weight_of(length: usize, attachments: &Attachments) -> u64 {
 /// What of a stream has been decoded and not looked at, and what decodes the rest.
 #[derive(Default)]
 pub(super) struct Unread {
-    pub(super) frames: Vec<LinkFrame>,
+    pub(super) frames: VecDeque<LinkFrame>,
     pub(super) decoder: Decoder,
 }
 
-/// Reads a stream of messages to its end. `rest` is the stream with what comes next by it.
-pub(super) async fn drain(hub: &Hub, session: &Arc<Session>, unread: Unread, rest: impl Future<Output = Option<(Incoming, Vec<Bytes>)>>) {
+/// Reads a stream of messages to its end.
+pub(super) async fn drain(hub: &Hub, session: &Arc<Session>, unread: Unread, mut stream: Incoming) {
     let Unread { mut frames, mut decoder } = unread;
-    let mut rest = pin!(rest);
-    let mut stream: Option<Incoming> = None;
     let mut weight = 0u64;
     // What is decoded already does not wait for more.
     let mut chunks = Vec::new();
@@ -61,15 +57,8 @@ pub(super) async fn drain(hub: &Hub, session: &Arc<Session>, unread: Unread, res
             return hub.breach(session.key(), &error.to_string());
         }
         // A stream that breaks off does so with its session, or because whoever sent on it has ended it.
-        let next = match &mut stream {
-            Some(stream) => stream.chunks().await.ok(),
-            None => rest.as_mut().await.map(|(begun, next)| {
-                stream = Some(begun);
-                next
-            }),
-        };
-        match next {
-            Some(next) if !next.is_empty() => chunks = next,
+        match stream.chunks().await {
+            Ok(next) if !next.is_empty() => chunks = next,
             _ => return,
         }
     }

@@ -11,12 +11,14 @@ use std::time::{Duration, Instant};
 use placehost_proto::Fingerprint;
 use placehost_proto::frame::{Goodbye, WINDOW};
 use quinn::{
-    AckFrequencyConfig, ConnectionError, EndpointConfig, MtuDiscoveryConfig, RecvStream, SendStream, TokioRuntime, TransportConfig, VarInt,
+    AckFrequencyConfig, ConnectionError, EndpointConfig, MtuDiscoveryConfig, RecvStream, Runtime, SendStream, TokioRuntime,
+    TransportConfig, VarInt,
 };
 
 use super::address::Address;
 use super::identity::{Identity, PeerCertificate, Role};
 use super::refusal::{self, Refusal};
+use super::runtime::Behind;
 use super::{join, tls};
 
 /// The socket's buffers. With Linux's default, bursts lose thousands of packets.
@@ -90,6 +92,15 @@ pub(crate) struct Asking {
 impl Endpoint {
     /// A socket at this address, or at any that is free.
     pub(crate) fn bind(address: Option<SocketAddr>, identity: Arc<Identity>, timeout: Duration) -> Result<Self, BindError> {
+        Self::bind_on(Arc::new(Behind), address, identity, timeout)
+    }
+
+    fn bind_on(
+        runtime: Arc<dyn Runtime>,
+        address: Option<SocketAddr>,
+        identity: Arc<Identity>,
+        timeout: Duration,
+    ) -> Result<Self, BindError> {
         let socket = match address {
             Some(address) => socket(address).map_err(|source| BindError::Socket { address, source })?,
             None => any_socket().map_err(|source| BindError::Socket { address: (Ipv4Addr::UNSPECIFIED, 0).into(), source })?,
@@ -100,7 +111,7 @@ impl Endpoint {
         let mut client = quinn::ClientConfig::new(Arc::new(tls::client_config(&identity)?));
         client.transport_config(transport);
         let failed = |source| BindError::Socket { address: address.unwrap_or((Ipv4Addr::UNSPECIFIED, 0).into()), source };
-        let endpoint = quinn::Endpoint::new(endpoint_config(), Some(server), socket, Arc::new(TokioRuntime)).map_err(failed)?;
+        let endpoint = quinn::Endpoint::new(endpoint_config(), Some(server), socket, runtime).map_err(failed)?;
         Ok(Self { endpoint, identity, client })
     }
 
@@ -243,7 +254,11 @@ impl Connection {
         }
     }
 
+    /// Closes it, unless it is closed: why that was is not forgotten.
     pub(super) fn close(&self, why: &Goodbye) {
+        if self.connection.close_reason().is_some() {
+            return;
+        }
         self.connection.close(VarInt::from_u32(0), &postcard::to_stdvec(why).unwrap_or_default());
     }
 
@@ -279,7 +294,8 @@ impl fmt::Debug for Connection {
 /// # Errors
 /// [`BindError`].
 pub fn bare(address: Option<SocketAddr>, identity: &Arc<Identity>) -> Result<quinn::Endpoint, BindError> {
-    let Endpoint { mut endpoint, client, .. } = Endpoint::bind(address, Arc::clone(identity), Duration::from_secs(10))?;
+    let Endpoint { mut endpoint, client, .. } =
+        Endpoint::bind_on(Arc::new(TokioRuntime), address, Arc::clone(identity), Duration::from_secs(10))?;
     endpoint.set_default_client_config(client);
     Ok(endpoint)
 }

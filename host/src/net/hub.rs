@@ -367,16 +367,15 @@ impl Hub {
     }
 
     /// Reads a stream of messages that nobody wants, for what is named in it.
-    pub(super) fn drain(&self, session: SessionKey, mut stream: Incoming) {
+    pub(super) fn drain(&self, session: SessionKey, stream: Incoming) {
+        self.drain_rest(session, Unread::default(), stream);
+    }
+
+    /// Reads the rest of one.
+    pub(super) fn drain_rest(&self, session: SessionKey, unread: Unread, stream: Incoming) {
         let Some(session) = self.session(session) else { return };
         let hub = self.clone();
-        self.0.runtime.spawn(async move {
-            let rest = async {
-                let chunks = stream.chunks().await.ok()?;
-                Some((stream, chunks))
-            };
-            drain::drain(&hub, &session, Unread::default(), rest).await;
-        });
+        self.0.runtime.spawn(async move { drain::drain(&hub, &session, unread, stream).await });
     }
 
     pub(super) fn link_moved(&self, key: LinkKey, to: Route) {

@@ -6,12 +6,12 @@
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker, ready};
 
-use bytes::{Bytes, BytesMut};
-use placehost_proto::codec::{self, Attachments, DecodeError, Decoder, LinkFrame};
+use bytes::Bytes;
+use placehost_proto::codec::{self, Attachments, Decoder, LinkFrame};
 use placehost_proto::frame::{End, Head, WINDOW};
 use placehost_proto::link::{Command, Effect, Link};
 use placehost_proto::{Control, LinkKey, Route};
@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, watch};
 use super::drain::{self, Unread, weight_of};
 use super::hub::Hub;
 use super::session::{self, Incoming, Session};
+use super::source::Source;
 use crate::channel::{Blob, Bridge, Channel, Ending, Message};
 
 /// How much is written at once, as messages weigh, and one message more. What is allowed may be gone beyond by so much.
@@ -40,8 +41,6 @@ pub(super) enum Input {
 }
 
 type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-/// A stream and what came by it; nothing where it broke.
-type Read = Option<(Incoming, Vec<Bytes>)>;
 
 struct Pump {
     hub: Hub,
@@ -49,13 +48,12 @@ struct Pump {
     link: Link,
     bridge: Bridge,
     inputs: mpsc::UnboundedReceiver<Input>,
-    /// The stream that is written, if one has been opened, and by which route.
-    out: Option<(Route, Option<SendStream>)>,
-    /// A write under way; its result is the stream, unless that broke or was finished.
-    writing: Option<Work<Option<SendStream>>>,
-    /// What is to be written once that is done, each by its route, the last one with the stream's end.
+    out: Option<Outward>,
+    /// What is to be written after that, each by its route, the last one with the stream's end.
     ends: VecDeque<(Route, End)>,
-    inward: Option<(Route, Work<Read>)>,
+    inward: Option<(Route, Incoming)>,
+    /// What came and is not decoded: none, but its room is kept.
+    chunks: Vec<Bytes>,
     decoder: Decoder,
     /// Streams of routes that are not read yet.
     early: Vec<(Route, Incoming)>,
@@ -65,6 +63,52 @@ struct Pump {
     effects: Vec<Effect>,
     leaving: Option<watch::Receiver<()>>,
     done: bool,
+    sources: Sources,
+}
+
+/// What a link waits for, beside what it is told.
+#[derive(Default)]
+struct Sources {
+    /// The stream that is read, and the blobs of its messages.
+    inward: Source,
+    /// Messages that are to be sent, and the stream that is written.
+    outward: Source,
+    /// The reader of this end.
+    reader: Source,
+}
+
+impl Sources {
+    fn look(&mut self, task: &Waker) {
+        self.inward.look(task);
+        self.outward.look(task);
+        self.reader.look(task);
+    }
+
+    fn stir(&mut self) {
+        self.inward.stir();
+        self.outward.stir();
+        self.reader.stir();
+    }
+}
+
+/// The stream that a link is written to.
+struct Outward {
+    route: Route,
+    session: Arc<Session>,
+    stream: Stream,
+    /// What is to be written, of which so many chunks are.
+    chunks: Vec<Bytes>,
+    written: usize,
+    /// Nothing comes after that.
+    last: bool,
+}
+
+/// A stream that can no longer be written to.
+struct Broken;
+
+enum Stream {
+    Opening(Work<Option<SendStream>>),
+    Open(SendStream),
 }
 
 /// Runs a link to its end.
@@ -76,9 +120,9 @@ pub(super) async fn run(hub: Hub, key: LinkKey, route: Route, bridge: Bridge, in
         bridge,
         inputs,
         out: None,
-        writing: None,
         ends: VecDeque::new(),
         inward: None,
+        chunks: Vec::new(),
         decoder: Decoder::default(),
         early: Vec::new(),
         frames: VecDeque::new(),
@@ -86,6 +130,7 @@ pub(super) async fn run(hub: Hub, key: LinkKey, route: Route, bridge: Bridge, in
         effects: Vec::new(),
         leaving: None,
         done: false,
+        sources: Sources::default(),
     };
     poll_fn(|cx| pump.poll(cx)).await;
     // Before the link is forgotten, so that whoever sees it gone sees its channel ended.
@@ -99,21 +144,74 @@ pub(super) async fn run(hub: Hub, key: LinkKey, route: Route, bridge: Bridge, in
     }
 }
 
+impl Outward {
+    fn is_written(&self) -> bool {
+        self.chunks.is_empty()
+    }
+
+    /// Writes all that is to be written.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+        let stream = match &mut self.stream {
+            Stream::Open(stream) => stream,
+            Stream::Opening(opening) => {
+                self.stream = Stream::Open(ready!(opening.as_mut().poll(cx)).ok_or(Broken)?);
+                let Stream::Open(stream) = &mut self.stream else { return Poll::Ready(Err(Broken)) };
+                stream
+            }
+        };
+        while self.written < self.chunks.len() {
+            // Nothing is written by it where it is not ready.
+            let written = ready!(pin!(stream.write_chunks(&mut self.chunks[self.written..])).poll(cx));
+            self.written += written.map_err(|_| Broken)?.chunks;
+        }
+        self.chunks.clear();
+        self.written = 0;
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl Pump {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut sources = std::mem::take(&mut self.sources);
+        sources.look(cx.waker());
+        let result = self.step(cx, &mut sources);
+        self.sources = sources;
+        result
+    }
+
+    fn step(&mut self, cx: &mut Context<'_>, sources: &mut Sources) -> Poll<()> {
         for _ in 0..STEPS {
             let mut progress = false;
             while let Poll::Ready(Some(input)) = self.inputs.poll_recv(cx) {
                 self.input(input);
                 self.obey();
+                sources.stir();
                 progress = true;
             }
-            progress |= self.poll_read(cx);
-            progress |= self.obey();
-            progress |= self.poll_write(cx);
-            self.poll_local(cx);
-            progress |= self.obey();
-            let written = self.writing.is_none() && self.ends.is_empty();
+            if let Some(waker) = sources.inward.due()
+                && self.poll_read(&mut Context::from_waker(waker))
+            {
+                sources.inward.stir();
+                sources.reader.stir();
+                progress = true;
+            }
+            if self.obey() {
+                sources.stir();
+            }
+            if let Some(waker) = sources.outward.due()
+                && self.poll_write(&mut Context::from_waker(waker))
+            {
+                sources.outward.stir();
+                progress = true;
+            }
+            if let Some(waker) = sources.reader.due() {
+                self.poll_local(&mut Context::from_waker(waker));
+            }
+            if self.obey() {
+                sources.stir();
+                progress = true;
+            }
+            let written = self.out.as_ref().is_none_or(Outward::is_written) && self.ends.is_empty();
             if written && !self.link.sends() {
                 self.leaving = None;
             }
@@ -132,7 +230,7 @@ impl Pump {
         match input {
             Input::Command(command) => self.link.command(command, &mut self.effects),
             Input::Stream(route, stream) => match self.link.reads() {
-                Some(reads) if reads == route && self.inward.is_none() => self.read(route, stream),
+                Some(reads) if reads == route && self.inward.is_none() => self.inward = Some((route, stream)),
                 Some(_) => self.early.push((route, stream)),
                 None => self.hub.drain(route.session, stream),
             },
@@ -143,14 +241,6 @@ impl Pump {
     /// Gives up all but the streams that were not looked at.
     fn end(self) -> mpsc::UnboundedReceiver<Input> {
         self.inputs
-    }
-
-    fn read(&mut self, route: Route, mut stream: Incoming) {
-        let chunks = async move {
-            let chunks = stream.chunks().await.ok()?;
-            Some((stream, chunks))
-        };
-        self.inward = Some((route, Box::pin(chunks)));
     }
 
     /// Reads, decodes, delivers. A message that waits for its blobs holds up this channel alone.
@@ -169,26 +259,28 @@ impl Pump {
         if self.gathering.is_some() || !self.frames.is_empty() {
             return progress;
         }
-        let Some((route, inward)) = &mut self.inward else { return progress };
-        let (route, Poll::Ready(read)) = (*route, inward.as_mut().poll(cx)) else { return progress };
-        self.inward = None;
-        match read {
-            Some((stream, chunks)) if !chunks.is_empty() => match self.decode(&chunks) {
-                Ok(()) => self.read(route, stream),
-                Err(error) => self.breach(&error.to_string()),
-            },
+        let Some((_, stream)) = &mut self.inward else { return progress };
+        let mut chunks = std::mem::take(&mut self.chunks);
+        let read = stream.poll_chunks(cx, &mut chunks);
+        let decoded = session::decode(&mut self.decoder, &chunks, &mut self.frames);
+        let more = !chunks.is_empty();
+        chunks.clear();
+        self.chunks = chunks;
+        match (read, decoded) {
+            (Poll::Pending, _) => return progress,
+            (Poll::Ready(Ok(())), Ok(())) if more => {}
+            (_, Err(error)) => {
+                self.inward = None;
+                self.breach(&error.to_string());
+            }
             // The end without a last frame.
-            _ => self.link.broken(&mut self.effects),
+            _ => {
+                self.inward = None;
+                self.link.broken(&mut self.effects);
+            }
         }
         self.deliver_frames();
         true
-    }
-
-    fn decode(&mut self, chunks: &[Bytes]) -> Result<(), DecodeError> {
-        let mut frames = Vec::new();
-        let result = session::decode(&mut self.decoder, chunks, &mut frames);
-        self.frames.extend(frames);
-        result
     }
 
     fn breach(&mut self, text: &str) {
@@ -284,19 +376,24 @@ impl Pump {
 
     /// Writes what waits, as far as it is allowed.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> bool {
-        if let Some(writing) = &mut self.writing {
-            let Poll::Ready(stream) = writing.as_mut().poll(cx) else { return false };
-            self.writing = None;
-            match (&mut self.out, stream) {
-                (Some((_, slot)), Some(stream)) => *slot = Some(stream),
-                // Broken, which the loss of its session will explain; or finished.
-                (out, None) => *out = None,
-                (None, Some(_)) => {}
+        if let Some(out) = &mut self.out
+            && !out.is_written()
+        {
+            match out.poll(cx) {
+                Poll::Pending => return false,
+                Poll::Ready(Ok(())) if !out.last => {}
+                // Finished; or broken, which the loss of its session will explain.
+                Poll::Ready(written) => {
+                    if let Some(Outward { session, stream: Stream::Open(stream), .. }) = self.out.take()
+                        && written.is_ok()
+                    {
+                        session.finish(&self.hub, stream);
+                    }
+                }
             }
-            return true;
         }
         if let Some((route, end)) = self.ends.pop_front() {
-            let mut bytes = Vec::new();
+            let mut bytes = self.begin(route);
             codec::put_end(&mut bytes, end);
             self.write(route, vec![bytes.into()], true);
             return true;
@@ -314,15 +411,16 @@ impl Pump {
                 true
             }
             Poll::Ready(Ok(())) => {
-                let chunks = self.encode(route, batch);
-                self.write(route, chunks, false);
+                self.encode(route, batch);
                 true
             }
         }
     }
 
-    fn encode(&mut self, route: Route, batch: Vec<Message>) -> Vec<Bytes> {
-        let (mut chunks, mut small) = (Vec::new(), Vec::new());
+    fn encode(&mut self, route: Route, batch: Vec<Message>) {
+        // Their room is used again.
+        let mut chunks = self.out.as_mut().map(|out| std::mem::take(&mut out.chunks)).unwrap_or_default();
+        let mut small = self.begin(route);
         for message in batch {
             let weight = message.weight();
             let (data, channels, blobs) = message.into_parts();
@@ -342,7 +440,7 @@ impl Pump {
         }
         chunks.push(small.into());
         chunks.retain(|chunk| !chunk.is_empty());
-        chunks
+        self.write(route, chunks, false);
     }
 
     fn attach(&self, route: Route, channels: Vec<Channel>, blobs: Vec<Blob>) -> Attachments {
@@ -352,27 +450,28 @@ impl Pump {
         Attachments { links, blobs }
     }
 
-    /// Writes to the stream of this route, opening it if there is none.
-    fn write(&mut self, route: Route, mut chunks: Vec<Bytes>, last: bool) {
+    /// What comes before anything else on this route: the head of its stream, unless there is one.
+    fn begin(&self, route: Route) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        if self.out.as_ref().is_none_or(|out| out.route != route) {
+            codec::put_head(&mut bytes, &Head::Link(route.id));
+        }
+        bytes
+    }
+
+    /// Writes what [`Self::begin`] began to the stream of this route, opening it if there is none.
+    fn write(&mut self, route: Route, chunks: Vec<Bytes>, last: bool) {
+        if let Some(out) = &mut self.out
+            && out.route == route
+        {
+            out.chunks = chunks;
+            out.last = last;
+            return;
+        }
         let Some(session) = self.hub.session(route.session) else { return };
-        let stream = match &mut self.out {
-            Some((by, stream)) if *by == route => stream.take(),
-            _ => None,
-        };
-        self.out = Some((route, None));
-        let hub = self.hub.clone();
-        self.writing = Some(Box::pin(async move {
-            let mut stream = match stream {
-                Some(stream) => stream,
-                None => open(&session, route, &mut chunks).await?,
-            };
-            stream.write_all_chunks(&mut chunks).await.ok()?;
-            if last {
-                session.finish(&hub, stream);
-                return None;
-            }
-            Some(stream)
-        }));
+        let opener = Arc::clone(&session);
+        let opening = Box::pin(async move { opener.connection().open().await.ok() });
+        self.out = Some(Outward { route, session, stream: Stream::Opening(opening), chunks, written: 0, last });
     }
 
     /// Sees what the reader of this end does.
@@ -397,7 +496,7 @@ impl Pump {
         for effect in effects {
             match effect {
                 Effect::EndOut(route, end) => match &self.out {
-                    Some((by, _)) if *by == route => self.ends.push_back((route, end)),
+                    Some(out) if out.route == route => self.ends.push_back((route, end)),
                     _ => self.tell(route, Control::Finish(route.id, end)),
                 },
                 Effect::Refuse(end) => self.bridge.refuse(to_ending(end)),
@@ -411,7 +510,7 @@ impl Pump {
                     self.decoder = Decoder::default();
                     if let Some(at) = self.early.iter().position(|(early, _)| *early == route) {
                         let (_, stream) = self.early.swap_remove(at);
-                        self.read(route, stream);
+                        self.inward = Some((route, stream));
                     }
                 }
                 Effect::Moved(route) => self.hub.link_moved(self.key, route),
@@ -423,11 +522,9 @@ impl Pump {
 
     /// Nobody reads any more what has not been read. What is named in it must not stay open for that.
     fn drop_unread(&mut self) {
-        if let Some((route, inward)) = self.inward.take()
-            && let Some(session) = self.hub.session(route.session)
-        {
-            let (hub, decoder, frames) = (self.hub.clone(), std::mem::take(&mut self.decoder), self.frames.drain(..).collect());
-            self.hub.runtime().spawn(async move { drain::drain(&hub, &session, Unread { frames, decoder }, inward).await });
+        if let Some((route, stream)) = self.inward.take() {
+            let unread = Unread { frames: std::mem::take(&mut self.frames), decoder: std::mem::take(&mut self.decoder) };
+            self.hub.drain_rest(route.session, unread, stream);
         }
         for (route, stream) in self.early.drain(..) {
             self.hub.drain(route.session, stream);
@@ -437,22 +534,6 @@ impl Pump {
     fn tell(&self, route: Route, control: Control) {
         self.hub.act(|node, _| node.tell(route.session, control));
     }
-}
-
-async fn open(session: &Arc<Session>, route: Route, chunks: &mut Vec<Bytes>) -> Option<SendStream> {
-    let stream = session.connection().open().await.ok()?;
-    let mut head = Vec::new();
-    codec::put_head(&mut head, &Head::Link(route.id));
-    // With what follows in one packet.
-    match chunks.first_mut() {
-        Some(first) if first.len() < LARGE => {
-            let mut both = BytesMut::from(&head[..]);
-            both.extend_from_slice(first);
-            *first = both.freeze();
-        }
-        _ => chunks.insert(0, head.into()),
-    }
-    Some(stream)
 }
 
 fn to_end(ending: Ending) -> End {

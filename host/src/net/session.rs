@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -38,7 +38,7 @@ const SPARE_STREAMS: usize = 1024;
 /// How long a stream may take to say what it is.
 const HEAD_TIME: Duration = Duration::from_secs(10);
 /// How many chunks are read at once.
-const CHUNKS: usize = 32;
+const CHUNKS: usize = 16;
 /// How long a clean goodbye waits for what was said before it: who says it, until that has arrived; who hears it, until that is read.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long who has said goodbye waits for the other side to close.
@@ -113,13 +113,22 @@ impl Incoming {
 
     /// What came since, or nothing at the end. Several chunks at once where there are.
     pub(crate) async fn chunks(&mut self) -> Result<Vec<Bytes>, ReadError> {
-        if !self.read.is_empty() {
-            return Ok(vec![std::mem::take(&mut self.read)]);
-        }
-        let mut chunks = vec![Bytes::new(); CHUNKS];
-        let count = self.stream.read_chunks(&mut chunks).await?.unwrap_or(0);
-        chunks.truncate(count);
+        let mut chunks = Vec::new();
+        poll_fn(|cx| self.poll_chunks(cx, &mut chunks)).await?;
         Ok(chunks)
+    }
+
+    /// Adds what came since to `chunks`, or nothing at the end.
+    pub(super) fn poll_chunks(&mut self, cx: &mut Context<'_>, chunks: &mut Vec<Bytes>) -> Poll<Result<(), ReadError>> {
+        if !self.read.is_empty() {
+            chunks.push(std::mem::take(&mut self.read));
+            return Poll::Ready(Ok(()));
+        }
+        let mut read = [const { Bytes::new() }; CHUNKS];
+        // Nothing is lost with it where it is not ready.
+        let count = ready!(pin!(self.stream.read_chunks(&mut read)).poll(cx))?.unwrap_or(0);
+        chunks.extend(read.into_iter().take(count));
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -396,11 +405,13 @@ fn handle(hub: &Hub, session: &Arc<Session>, event: Event) -> ControlFlow<()> {
 async fn control(hub: &Hub, session: &Arc<Session>, out: mpsc::UnboundedReceiver<Out>) {
     let streams = match session.dialled {
         true => session.connection.open_control().await,
-        false => tokio::time::timeout(hub.timing().timeout, session.connection.accept_control()).await.unwrap_or(None),
+        false => match tokio::time::timeout(hub.timing().timeout, session.connection.accept_control()).await {
+            Ok(streams) => streams,
+            Err(_) => return session.connection.close(&Goodbye::Protocol("no control stream".into())),
+        },
     };
-    let Some((send, receive)) = streams else {
-        return session.connection.close(&Goodbye::Protocol("no control stream".into()));
-    };
+    // The connection is closed, and says why by itself.
+    let Some((send, receive)) = streams else { return };
     let _ = send.set_priority(FIRST);
     hub.runtime().spawn(write_control(Arc::clone(session), send, out));
     read_control(hub, session, receive).await;
@@ -495,11 +506,11 @@ fn tell(hub: &Hub, session: &Session, frames: Vec<ControlFrame>) {
 }
 
 /// All frames that these chunks complete.
-pub(super) fn decode<F: Frame>(decoder: &mut Decoder, chunks: &[Bytes], frames: &mut Vec<F>) -> Result<(), DecodeError> {
+pub(super) fn decode<F: Frame>(decoder: &mut Decoder, chunks: &[Bytes], frames: &mut impl Extend<F>) -> Result<(), DecodeError> {
     for chunk in chunks {
         let mut bytes = &chunk[..];
         while let Some(frame) = decoder.next(&mut bytes)? {
-            frames.push(frame);
+            frames.extend([frame]);
         }
     }
     Ok(())
