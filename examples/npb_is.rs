@@ -73,16 +73,17 @@ fn is(ch: Channel) -> places::Result {
     let mine = world.partition(count);
     let mut keys = make_keys(&mine, bound);
 
+    let mut tables = Tables::new(keys.len(), bound);
+    let mut right = true;
     let began = Instant::now();
-    let (mut ranks, mut right) = (Vec::new(), true);
     for iteration in 1..=ITERATIONS {
         for (at, key) in [(iteration, iteration), (iteration + ITERATIONS, bound - iteration)] {
             if mine.contains(&at) {
                 keys[at - mine.start] = key as u32;
             }
         }
-        let smaller;
-        (ranks, smaller) = rank(&world, &keys, bound)?;
+        tables.rank(&world, &keys)?;
+        let smaller = &tables.smaller;
         right &= class.known.iter().all(|&(at, first, change)| {
             !mine.contains(&at) || i64::from(smaller[keys[at - mine.start] as usize]) == first + change * iteration as i64
         });
@@ -92,7 +93,7 @@ fn is(ch: Channel) -> places::Result {
     world.allreduce(&mut wrong, op::Max)?;
     // In one number: what every other program that ranks these keys has to come to.
     let weighted = |(index, rank): (usize, &u32)| u64::from(*rank) * ((index + mine.start) as u64 % 1_009 + 1) % 1_000_000_007;
-    let mut check = [ranks.iter().enumerate().map(weighted).sum::<u64>() % 1_000_000_007];
+    let mut check = [tables.ranks.iter().enumerate().map(weighted).sum::<u64>() % 1_000_000_007];
     world.allreduce(&mut check, op::Sum)?;
     let result = format!("check {} of {count} keys", check[0] % 1_000_000_007);
     report(&world, "is", class_name, time, &result, wrong[0] == 0)?;
@@ -105,36 +106,54 @@ fn make_keys(range: &Range<usize>, bound: usize) -> Vec<u32> {
     range.clone().map(|_| ((bound / 4) as f64 * (random.next() + random.next() + random.next() + random.next())) as u32).collect()
 }
 
-/// The rank of each of these keys among all, and how many keys there are below each value.
-fn rank(world: &Communicator, keys: &[u32], bound: usize) -> Result<(Vec<u32>, Vec<u32>), Error> {
-    let mut counts = vec![0u32; bound];
-    // In eights: the host looks at its clock once in each round of a loop, which is much beside a count.
-    let (eights, rest) = keys.as_chunks::<8>();
-    for keys in eights {
-        keys.iter().for_each(|&key| counts[key as usize] += 1);
+/// What a rank counts in, made once: new memory costs more than to count in it.
+struct Tables {
+    /// How many keys of all have a value.
+    counts: Vec<u32>,
+    /// How many keys of all are below it.
+    smaller: Vec<u32>,
+    /// The rank of this rank's next key of it.
+    next: Vec<u32>,
+    /// The rank of each key.
+    ranks: Vec<u32>,
+}
+
+impl Tables {
+    fn new(keys: usize, bound: usize) -> Self {
+        Self { counts: vec![0; bound], smaller: vec![0; bound], next: vec![0; bound], ranks: vec![0; keys] }
     }
-    rest.iter().for_each(|&key| counts[key as usize] += 1);
-    let before = world.exscan(&counts, op::Sum)?;
-    world.allreduce(&mut counts, op::Sum)?;
-    let mut below = 0;
-    let smaller: Vec<u32> = counts
-        .iter()
-        .map(|count| {
-            below += count;
-            below - count
-        })
-        .collect();
-    let mut next = smaller.clone();
-    if let Some(before) = before {
-        next.iter_mut().zip(before).for_each(|(next, before)| *next += before);
+
+    /// Ranks these keys among those of all ranks.
+    fn rank(&mut self, world: &Communicator, keys: &[u32]) -> Result<(), Error> {
+        let Self { counts, smaller, next, ranks } = self;
+        counts.fill(0);
+        // In eights: the host looks at its clock once in each round of a loop, which is much beside a count.
+        let (eights, rest) = keys.as_chunks::<8>();
+        for keys in eights {
+            keys.iter().for_each(|&key| counts[key as usize] += 1);
+        }
+        rest.iter().for_each(|&key| counts[key as usize] += 1);
+        let before = world.exscan(counts, op::Sum)?;
+        world.allreduce(counts, op::Sum)?;
+        let mut below = 0;
+        for (smaller, count) in smaller.iter_mut().zip(counts) {
+            *smaller = below;
+            below += *count;
+        }
+        next.copy_from_slice(smaller);
+        if let Some(before) = before {
+            next.iter_mut().zip(before).for_each(|(next, before)| *next += before);
+        }
+        let mut rank = |(rank, &key): (&mut u32, &u32)| {
+            let next = &mut next[key as usize];
+            *rank = *next;
+            *next += 1;
+        };
+        let (eight_ranks, rest_ranks) = ranks.as_chunks_mut::<8>();
+        for (ranks, keys) in eight_ranks.iter_mut().zip(eights) {
+            ranks.iter_mut().zip(keys).for_each(&mut rank);
+        }
+        rest_ranks.iter_mut().zip(rest).for_each(rank);
+        Ok(())
     }
-    let mut rank = |key: u32| {
-        let rank = next[key as usize];
-        next[key as usize] += 1;
-        rank
-    };
-    let mut ranks = Vec::with_capacity(keys.len());
-    eights.iter().for_each(|keys| ranks.extend(keys.map(&mut rank)));
-    ranks.extend(rest.iter().map(|&key| rank(key)));
-    Ok((ranks, smaller))
 }
