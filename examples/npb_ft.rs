@@ -233,23 +233,28 @@ fn turn(from: &[Complex], width: usize, to: &mut [Complex]) {
 fn transform_rows(rows: &mut [Complex], length: usize, sign: f64) {
     let roots: Vec<Complex> =
         (0..length / 2).map(|k| (sign * 2.0 * PI * k as f64 / length as f64).sin_cos()).map(|(sin, cos)| [cos, sin]).collect();
-    let mut other = vec![[0.0; 2]; length];
+    let mut room = vec![[0.0; 2]; length];
     for row in rows.chunks_exact_mut(length) {
-        let (mut half, mut stride) = (length / 2, 1);
-        while half > 0 {
-            for group in 0..half {
+        // From one to the other and back.
+        let (mut from, mut to) = (&mut *row, &mut room[..]);
+        let mut stride = 1;
+        while stride < length {
+            let (left, right) = from.split_at(length / 2);
+            let pairs = left.chunks_exact(stride).zip(right.chunks_exact(stride));
+            for ((group, (left, right)), sums) in pairs.enumerate().zip(to.chunks_exact_mut(2 * stride)) {
                 let [cos, sin] = roots[group * stride];
-                for at in 0..stride {
-                    let (a, b) = (row[stride * group + at], row[stride * (group + half) + at]);
-                    let difference = [a[0] - b[0], a[1] - b[1]];
-                    other[stride * 2 * group + at] = [a[0] + b[0], a[1] + b[1]];
-                    other[stride * (2 * group + 1) + at] =
-                        [difference[0] * cos - difference[1] * sin, difference[0] * sin + difference[1] * cos];
+                let (sums, differences) = sums.split_at_mut(stride);
+                for (((a, b), sum), difference) in left.iter().zip(right).zip(sums).zip(differences) {
+                    let apart = [a[0] - b[0], a[1] - b[1]];
+                    *sum = [a[0] + b[0], a[1] + b[1]];
+                    *difference = [apart[0] * cos - apart[1] * sin, apart[0] * sin + apart[1] * cos];
                 }
             }
-            row.copy_from_slice(&other);
-            half /= 2;
+            (from, to) = (to, from);
             stride *= 2;
+        }
+        if length.ilog2() % 2 == 1 {
+            to.copy_from_slice(from);
         }
     }
 }
