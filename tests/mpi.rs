@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 
 use crate::harness::{Run, end, guest, placehost};
-use crate::lab::{Lab, Node, signal};
+use crate::lab::{Lab, Node, signal, until};
 
 /// `placehost mpirun OPTIONS GUEST START -- ARGS`.
 fn arguments(options: &[&str], name: &str, start: &str, args: &[&str]) -> Vec<String> {
@@ -103,6 +103,17 @@ fn a_deadlock_ends_and_says_who_waits_for_whom() {
     mpirun(&["-n", "2"], "mpi_ranks", "left", &[]).fails(1, &["rank 1: recv waits for a message of rank 0 with tag 0"]);
     let (lab, _nodes, hosts) = nodes();
     far(&lab, &["--hosts", &hosts, "-n", "4"], "mpi_ranks", "deadlock", &[]).fails(1, &waits);
+}
+
+#[test]
+fn a_node_can_be_asked_who_waits_for_whom() {
+    let (lab, nodes, hosts) = nodes();
+    let job = far(&lab, &["--hosts", &hosts, "-n", "3"], "mpi_ranks", "slow", &[]).start_interactive();
+    let listed = || lab.placehost(&["ps", "--at", &nodes[0].address, "--json"]).fails(0, &[]).stdout;
+    let says = |label: &str| listed().contains(&format!("\"label\":\"{label}"));
+    until(|| says("rank 0: allreduce, collective operation 0 of its communicator, waits for rank "));
+    assert!(says("rank 1\""), "{}", listed());
+    assert_eq!(end(job).code, Some(0));
 }
 
 #[test]

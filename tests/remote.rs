@@ -400,7 +400,7 @@ fn what_runs_is_listed_and_ended() {
     let id = place["id"].as_str().expect("it is text");
     assert!(id.starts_with(&format!("{}.", node.id)), "{id}");
     let table = lab.placehost(&["ps", "--at", &node.address]).fails(0, &[]).stdout;
-    assert!(table.lines().nth(1).is_some_and(|heading| heading.starts_with("ID ") && heading.ends_with("MAILBOX")), "{table}");
+    assert!(table.lines().nth(1).is_some_and(|heading| heading.starts_with("ID ") && heading.ends_with("LABEL")), "{table}");
     assert!(table.lines().nth(2).is_some_and(|row| row.starts_with(id) && row.contains("lives.wasm  waits-for-many  waiting")), "{table}");
 
     let peers = json(&lab.placehost(&["nodes", "--at", &node.address, "--json"]).fails(0, &[]));

@@ -97,7 +97,7 @@ pub use monitor::{Monitor, monitor};
 pub use node::{CreateOptions, Node, NodeId};
 pub use options::{Grants, Options};
 pub use packet::{Packet, Value};
-pub use place::{Module, Place, PlaceId, spawn, this};
+pub use place::{Module, Place, PlaceId, label, spawn, this};
 pub use places_macros::{start, sync};
 pub use router::{Entry, Handled, Later, Now, Router};
 pub use selector::{Happened, Selector};

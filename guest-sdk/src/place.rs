@@ -64,6 +64,12 @@ pub fn this() -> PlaceId {
     api::self_id().into()
 }
 
+/// Says what this place is doing, to whoever lists the places of its node (`placehost ps`): one line, of which 255 bytes are kept. Nothing
+/// is said any more where it is empty.
+pub fn label(text: &str) {
+    api::label(text);
+}
+
 impl<G, P> Place<G, P> {
     /// Its id, never used again. Waits, where the place is on another node, until that has said that it runs.
     pub fn id(&self) -> PlaceId {

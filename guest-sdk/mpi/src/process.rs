@@ -3,7 +3,7 @@
 //! Nothing runs beside the rank's own program: messages are taken from the inbox when it waits, sends or asks. While it waits for
 //! room in another inbox it empties its own, so that ranks which all send before they receive do not wait for each other for ever.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 
 use places::{Bytes, Channel, Either, sync};
@@ -28,6 +28,8 @@ pub(crate) struct Process {
     agent: Channel<ToRank, FromRank>,
     inbox: Channel,
     state: RefCell<State>,
+    /// Whether its place says what it waits for.
+    labelled: Cell<bool>,
 }
 
 #[derive(Default)]
@@ -101,7 +103,8 @@ impl Process {
             contexts: 2,
             ..State::default()
         };
-        Ok(Self { rank: rank as usize, hosts, on_failure, agent, inbox, state: RefCell::new(state) })
+        places::label(&format!("rank {rank}"));
+        Ok(Self { rank: rank as usize, hosts, on_failure, agent, inbox, state: RefCell::new(state), labelled: Cell::new(false) })
     }
 
     /// The number that the next communicator may have, as far as this rank knows.
@@ -355,12 +358,18 @@ impl Process {
                 Err(error) => Err(error.into()),
             };
         }
-        Ok(Some(self.inbox.get()?.0))
+        let message = self.inbox.get()?.0;
+        if self.labelled.take() {
+            places::label(&format!("rank {}", self.rank));
+        }
+        Ok(Some(message))
     }
 
     /// Says what this rank waits for, if that was asked.
     fn report(&self, wait: &Wait<'_>) -> Result<(), Error> {
         let Some(round) = self.state.borrow_mut().report.take() else { return Ok(()) };
+        places::label(&format!("rank {}: {wait}", self.rank));
+        self.labelled.set(true);
         Ok(self.agent.put(FromRank::Waits(self.waits(round, wait.to_string())))?)
     }
 

@@ -377,6 +377,8 @@ pub struct PlaceRow {
     pub start: String,
     /// Whether it computes, and does not wait.
     pub running: bool,
+    /// What it says it is doing.
+    pub label: Option<String>,
     /// Milliseconds since it was started.
     pub age: u64,
     /// Bytes of linear memory.

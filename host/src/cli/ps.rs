@@ -13,7 +13,8 @@ use super::{explain, terminal};
 
 /// Say which places run on a node.
 ///
-/// IN and OUT count messages, and MAILBOX those that a named place has not read.
+/// IN and OUT count messages, and MAILBOX those that a named place has not read. LABEL is what a place says of itself; the ranks of an MPI
+/// job say whom they wait for.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -72,6 +73,7 @@ fn place_json(place: &PlaceInfo) -> Value {
         "module": place.module,
         "start": place.start,
         "state": state(place),
+        "label": place.label,
         "age_ms": u64::try_from(place.age.as_millis()).unwrap_or(u64::MAX),
         "memory": place.memory,
         "in": place.got,
@@ -89,7 +91,7 @@ struct Table<'a> {
 impl fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Named(self.node).fmt(f)?;
-        let heading = ["ID", "NAME", "MODULE", "START", "STATE", "AGE", "MEMORY", "IN", "OUT", "MAILBOX"];
+        let heading = ["ID", "NAME", "MODULE", "START", "STATE", "AGE", "MEMORY", "IN", "OUT", "MAILBOX", "LABEL"];
         let row = |place: &PlaceInfo| {
             [
                 place.id.to_string(),
@@ -102,6 +104,7 @@ impl fmt::Display for Table<'_> {
                 place.got.to_string(),
                 place.put.to_string(),
                 place.pending.to_string(),
+                place.label.clone().unwrap_or_default(),
             ]
         };
         terminal::table(f, heading, self.places.iter().map(row))

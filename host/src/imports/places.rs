@@ -37,6 +37,11 @@ impl Host for State {
         Ok(self.life.id().into())
     }
 
+    fn label(&mut self, text: String) -> wasmtime::Result<()> {
+        self.stats.label(&text);
+        Ok(())
+    }
+
     fn exit(&mut self, code: u8) -> wasmtime::Result<()> {
         Err(ExitCall(code).into())
     }

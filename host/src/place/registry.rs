@@ -32,6 +32,8 @@ pub struct PlaceInfo {
     pub start: String,
     /// What it is doing.
     pub activity: Activity,
+    /// What it says it is doing: a line.
+    pub label: Option<String>,
     /// Since it was started.
     pub age: Duration,
     /// Bytes of its linear memory.
@@ -214,6 +216,7 @@ impl Entry {
             module: self.module.label(),
             start: self.life.start.clone(),
             activity: self.stats.activity(),
+            label: self.stats.shown_label(),
             age: self.since.elapsed(),
             memory: self.stats.memory(),
             put,

@@ -4,6 +4,7 @@
 //! So a plain load and store count, and no other thread's cache is asked.
 
 use std::pin::pin;
+use std::sync::{Mutex, PoisonError};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
 /// What a place is doing.
@@ -24,7 +25,12 @@ pub(crate) struct Stats {
     put: AtomicU64,
     got: AtomicU64,
     phase: AtomicU8,
+    /// What the place says it is doing.
+    label: Mutex<Box<str>>,
 }
+
+/// What is kept of a label, in bytes.
+const LONGEST_LABEL: usize = 255;
 
 /// The place's task is being polled, or is about to be for the first time.
 const RUNNING: u8 = 0;
@@ -44,6 +50,21 @@ impl Stats {
 
     pub(super) fn set_memory(&self, bytes: u64) {
         self.memory.store(bytes, Relaxed);
+    }
+
+    /// Sets its label, which is one line.
+    pub(crate) fn label(&self, text: &str) {
+        let mut end = text.len().min(LONGEST_LABEL);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let line = text[..end].replace(char::is_control, " ");
+        *self.label.lock().unwrap_or_else(PoisonError::into_inner) = line.into();
+    }
+
+    pub(super) fn shown_label(&self) -> Option<String> {
+        let label = self.label.lock().unwrap_or_else(PoisonError::into_inner);
+        (!label.is_empty()).then(|| label.to_string())
     }
 
     /// It gives way, at a tick.
@@ -82,4 +103,21 @@ impl Stats {
 
 fn add(counter: &AtomicU64, more: usize) {
     counter.store(counter.load(Relaxed).wrapping_add(more as u64), Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_is_one_line_of_bounded_length() {
+        let stats = Stats::default();
+        assert_eq!(stats.shown_label(), None);
+        stats.label("rank 2\n\u{1b}[2J");
+        assert_eq!(stats.shown_label().as_deref(), Some("rank 2  [2J"));
+        stats.label(&"ü".repeat(200));
+        assert_eq!(stats.shown_label(), Some("ü".repeat(127)));
+        stats.label("");
+        assert_eq!(stats.shown_label(), None);
+    }
 }

@@ -83,14 +83,15 @@ fn ask() -> impl Strategy<Value = Ask> {
 }
 
 fn place_row() -> impl Strategy<Value = PlaceRow> {
-    let names = (place(), option::of(text()), text(), text());
+    let names = (place(), option::of(text()), text(), text(), option::of(text()));
     let counts = (any::<bool>(), number(), number(), number(), number(), number());
-    (names, counts).prop_map(|((id, name, module, start), (running, age, memory, received, sent, mailbox))| PlaceRow {
+    (names, counts).prop_map(|((id, name, module, start, label), (running, age, memory, received, sent, mailbox))| PlaceRow {
         id,
         name,
         module,
         start,
         running,
+        label,
         age,
         memory,
         received,
