@@ -13,6 +13,9 @@ use crate::log::LogTo;
 /// The memory of a place where nobody said otherwise: 64 MiB.
 pub const DEFAULT_MEMORY: u64 = 64 << 20;
 
+/// The path of its scratch directory in a place, and the name of that grant among those of directories.
+pub const SCRATCH: &str = "/scratch";
+
 /// What one place gets. The default is nothing but memory.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -72,6 +75,9 @@ impl Default for Limits {
 pub struct Grants {
     /// Directories of this machine.
     pub dirs: Vec<Dir>,
+    /// A directory of its own, at [`SCRATCH`]: empty at first, and gone when the place is. Each child that is granted it has another
+    /// one. Needs [`crate::HostBuilder::scratch`].
+    pub scratch: bool,
     /// Environment variables, as name and value.
     pub env: Vec<(String, String)>,
     /// TCP, UDP and name look-up.

@@ -1,6 +1,7 @@
 //! What the host keeps for one place: the data of its store.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,7 +12,7 @@ use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use super::output::Stream;
 use super::stats::Stats;
 use super::{Life, Owner};
-use crate::config::{Grants, PlaceConfig};
+use crate::config::{Grants, PlaceConfig, SCRATCH};
 use crate::engine::Module;
 use crate::host::Shared;
 
@@ -44,8 +45,9 @@ impl State {
         (life, owner, stats): (Arc<Life>, Arc<Owner>, Arc<Stats>),
         module: Module,
         config: PlaceConfig,
+        scratch: Option<&Path>,
     ) -> wasmtime::Result<Self> {
-        let wasi = wasi(&life, &config)?;
+        let wasi = wasi(&life, &config, scratch)?;
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
         let memory = Memory { limit: config.limits.memory, denied: None, size: 0, grown: 0, stats: Arc::clone(&stats) };
@@ -65,15 +67,18 @@ impl WasiView for State {
     }
 }
 
-fn wasi(life: &Life, config: &PlaceConfig) -> wasmtime::Result<WasiCtx> {
+fn wasi(life: &Life, config: &PlaceConfig, scratch: Option<&Path>) -> wasmtime::Result<WasiCtx> {
     let mut wasi = WasiCtxBuilder::new();
     wasi.arg(&life.start).args(&config.args);
     wasi.stdout(Stream(config.stdout.clone())).stderr(Stream(config.stderr.clone()));
-    let Grants { dirs, env, network, nodes: _ } = &config.grants;
+    let Grants { dirs, scratch: _, env, network, nodes: _ } = &config.grants;
     wasi.envs(env);
     for dir in dirs {
         let permissions = if dir.read_only { FsPerms::ReadOnly } else { FsPerms::ReadWrite };
         wasi.preopened_dir(&dir.host, &dir.guest, permissions)?;
+    }
+    if let Some(path) = scratch {
+        wasi.preopened_dir(path, SCRATCH, FsPerms::ReadWrite)?;
     }
     if *network {
         wasi.inherit_network().allow_tcp(true).allow_udp(true).allow_ip_name_lookup(true);

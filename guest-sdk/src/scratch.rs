@@ -1,0 +1,31 @@
+//! A place's scratch directory: its own, and gone when it is.
+
+use std::path::Path;
+
+use crate::Error;
+
+/// Its path in a place; also the name of the grant.
+pub(crate) const SCRATCH: &str = "/scratch";
+
+/// The directory in which this place may keep what has no room in its memory: its own on the node where it runs, empty when it starts,
+/// removed when it ends, however it ends. It is there where the host was started with `--scratch DIR`, and the places between granted it
+/// on. Its size has no bound but the disk's: when that is full, writing fails, as
+/// an I/O error.
+///
+/// # Errors
+/// [`Error::Denied`] where this place was not granted one.
+///
+/// ```no_run
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let run = places::scratch()?.join("run-1");
+/// std::fs::write(&run, b"sorted")?;
+/// # Ok(())
+/// # }
+/// ```
+pub fn scratch() -> Result<&'static Path, Error> {
+    let path = Path::new(SCRATCH);
+    match path.is_dir() {
+        true => Ok(path),
+        false => Err(Error::Denied("this place has no scratch directory: it was granted none (`--scratch DIR`)".into())),
+    }
+}
