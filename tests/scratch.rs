@@ -57,6 +57,20 @@ fn each_place_has_its_own() {
 }
 
 #[test]
+fn what_is_shared_goes_with_the_last() {
+    let above = Above::new();
+    let mut child = above.run("what-is-shared-goes-with-the-last", &["--interactive"]).start_interactive();
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().expect("it is a pipe")).read_line(&mut line).expect("it can be read");
+    assert_eq!(line, "Ok(2)\n");
+    // What is left is the directory of who waits, in the folder of the process.
+    until(|| above.folders().iter().flat_map(|folder| fs::read_dir(folder).into_iter().flatten()).count() == 1);
+    signal(&child, "-INT");
+    end(child);
+    assert!(above.folders().is_empty());
+}
+
+#[test]
 fn nothing_is_left_however_a_place_ends() {
     for (how, code) in [("returns", 0), ("exits", 3), ("fails", 1), ("panics", 134), ("eats", 124)] {
         let above = Above::new();
@@ -92,7 +106,7 @@ fn what_a_killed_host_left_the_next_one_removes_and_the_living_keep_theirs() {
     signal(&killed, "-KILL");
     end(killed);
     let left: Vec<_> = above.folders().into_iter().filter(|folder| !before.contains(folder)).collect();
-    // The place's and its child's.
+    // The place's and its child's, which was granted its own.
     assert_eq!((left.len(), fs::read_dir(&left[0]).map(Iterator::count).ok()), (1, Some(2)));
     above.run("says", &["-v"]).fails(0, &["removing what a placehost has left that was killed", left[0].to_str().expect("it is text")]);
     assert!(!left[0].exists());

@@ -146,7 +146,7 @@ impl Options {
 pub struct Grants {
     /// Of its parent's directories, by their path in the guest.
     pub dirs: Vec<String>,
-    /// A directory of its own: see [`scratch`](crate::scratch()).
+    /// A scratch directory of its own: see [`scratch`](crate::scratch()).
     pub scratch: bool,
     /// Of its parent's environment variables, by name.
     pub env: Vec<String>,

@@ -7,9 +7,10 @@ use crate::Error;
 /// Its path in a place; also the name of the grant.
 pub(crate) const SCRATCH: &str = "/scratch";
 
-/// The directory in which this place may keep what has no room in its memory: its own on the node where it runs, empty when it starts,
-/// removed when it ends, however it ends. It is there where the host was started with `--scratch DIR`, and the places between granted it
-/// on. Its size has no bound but the disk's: when that is full, writing fails, as
+/// The directory in which this place may keep what has no room in its memory: on the node where it runs, empty when the place starts,
+/// removed when it has ended, however that came. It is there where the host was started with `--scratch DIR`, and the places between
+/// granted it on. A child on the same node that is started without [`Grants`](crate::Grants) shares it, and it is removed when the last
+/// one has ended that does; a child with [`Grants::scratch`](crate::Grants::scratch), or on another node, has one of its own. Its size has no bound but the disk's: when that is full, writing fails, as
 /// an I/O error.
 ///
 /// # Errors

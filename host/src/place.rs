@@ -28,7 +28,7 @@ pub use registry::{LookupError, PlaceInfo};
 pub(crate) use registry::{Registry, check_name};
 pub(crate) use remote::Teller;
 pub use scratch::ScratchError;
-pub(crate) use scratch::Scratches;
+pub(crate) use scratch::{Scratch, Scratches};
 pub use spawn::SpawnError;
 pub(crate) use spawn::{LONGEST, Request, spawn};
 pub(crate) use state::{ExitCall, MAX_HANDLES, State};

@@ -24,7 +24,8 @@ fn each_place_has_its_own(_: Channel) -> places::Result {
     fs::create_dir_all(scratch()?.join("a/b"))?;
     fs::write("/scratch/a/b/file", "text")?;
     assert!(fs::read("/scratch/../file").is_err() && fs::metadata("/scratch/..").is_err());
-    assert_eq!(counts::spawn()?.get()?, Ok(0));
+    // It shares this one, as it does all else.
+    assert_eq!(counts::spawn()?.get()?, Ok(1));
     let mine = Grants { scratch: true, ..Grants::default() };
     assert_eq!(counts::spawn_with(Options::new().grants(mine))?.get()?, Ok(0));
     // As a guest says it that knows nothing of scratch directories.
@@ -53,7 +54,10 @@ fn ends(ch: Channel) -> places::Result {
     fs::write(scratch.join("sub/sub/file"), vec![7; 1 << 20])?;
     let how = std::env::args().nth(1).unwrap_or_default();
     let child = match how.as_str() {
-        "waits" => Some(ends::spawn_with(Options::new().args(["waits-alone"]))?),
+        "waits" => {
+            let grants = Grants { scratch: true, ..Grants::default() };
+            Some(ends::spawn_with(Options::new().grants(grants).args(["waits-alone"]))?)
+        }
         _ => None,
     };
     match how.as_str() {
@@ -82,6 +86,32 @@ fn ends(ch: Channel) -> places::Result {
             ch.get().map(drop).map_err(Into::into)
         }
     }
+}
+
+/// Writes a word into what it shares with the place that started it, once that has ended.
+#[places::start]
+fn inherits(ch: Channel) -> places::Result {
+    let parent = ch.get();
+    assert!(parent.is_err());
+    fs::write("/scratch/word", "late")?;
+    assert_eq!(fs::read_to_string("/scratch/file")?, "text");
+    Ok(println!("{:?}", count()))
+}
+
+/// Ends before who shares its directory.
+#[places::start]
+fn bequeaths(_: Channel) -> places::Result {
+    fs::write(scratch()?.join("file"), "text")?;
+    inherits::spawn_with(Options::new().detached())?;
+    Ok(())
+}
+
+/// Starts that one, and waits for its heir.
+#[places::start]
+fn what_is_shared_goes_with_the_last(ch: Channel) -> places::Result {
+    let grants = Grants { scratch: true, ..Grants::default() };
+    bequeaths::spawn_with(Options::new().grants(grants))?.wait();
+    ch.get().map(drop).or(Ok(()))
 }
 
 /// Writes until the disk is full, says how that looks, and goes on once there is room.

@@ -19,8 +19,9 @@ pub(crate) struct Allowance {
     #[arg(long, value_name = "HOST[::GUEST][:ro]", value_parser = parse::dir)]
     dir: Vec<Dir>,
 
-    /// Grant a directory of its own to each place, as /scratch: empty at first, made in DIR, and gone when the place is.
+    /// Grant a private directory, as /scratch: empty at first, made in DIR, and gone when the place is.
     ///
+    /// The place's own places share it, unless they are given one of their own. On another node it is made where that one's option says.
     /// Its size has no bound but the file system's. What a process has left in DIR that was killed, the next one removes.
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,

@@ -135,6 +135,9 @@ impl State {
         let (name, detached, link) = (options.name.take(), options.detached, options.link);
         let explicit_grants = options.grants.is_some();
         let mut config = child_config(&self.config, options)?;
+        if !explicit_grants {
+            config.shared.clone_from(&self.scratch);
+        }
         if detached {
             config.limits.deadline = [config.limits.deadline, self.time_left()].into_iter().flatten().min();
         }
@@ -217,6 +220,7 @@ fn child_config(parent: &PlaceConfig, options: SpawnOptions) -> Result<PlaceConf
         stderr,
         log_to_parent: parent.log_to_parent || log_to_parent,
         log: parent.log.clone(),
+        shared: None,
     })
 }
 

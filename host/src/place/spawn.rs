@@ -152,7 +152,7 @@ pub(crate) fn spawn(host: &Arc<Shared>, request: Request) -> Result<(Place, Chan
     let parts = (Arc::clone(&life), Arc::clone(&own), Arc::clone(&stats));
     let entry = Entry { life: Arc::clone(&life), owner: own, stats, module: module.clone(), since, bounds, inflow: theirs.inflow(), name };
     let scratch = scratch(host, &config, id)?;
-    let state = State::new(Arc::clone(host), parts, module, config, scratch.as_ref().map(Scratch::path)).map_err(SpawnError::Setup)?;
+    let state = State::new(Arc::clone(host), parts, module, config, scratch.clone()).map_err(SpawnError::Setup)?;
 
     host.registry.add(entry)?;
     // From here on dropping this undoes everything.
@@ -173,14 +173,17 @@ pub(crate) fn spawn(host: &Arc<Shared>, request: Request) -> Result<(Place, Chan
 }
 
 /// Its scratch directory, where it was granted one.
-fn scratch(host: &Shared, config: &PlaceConfig, id: PlaceId) -> Result<Option<Scratch>, ScratchError> {
+fn scratch(host: &Shared, config: &PlaceConfig, id: PlaceId) -> Result<Option<Arc<Scratch>>, ScratchError> {
     if !config.grants.scratch {
         return Ok(None);
     }
     if config.grants.dirs.iter().any(|dir| dir.guest == SCRATCH) {
         return Err(ScratchError::Twice);
     }
-    host.scratches.make(id.seq).map(Some)
+    match &config.shared {
+        Some(shared) => Ok(Some(Arc::clone(shared))),
+        None => host.scratches.make(id.seq).map(|scratch| Some(Arc::new(scratch))),
+    }
 }
 
 fn no_start(module: &Module, name: &str) -> SpawnError {
@@ -335,7 +338,7 @@ struct Finish {
     life: Arc<Life>,
     owner: Arc<Owner>,
     room: Option<Room>,
-    scratch: Option<Scratch>,
+    scratch: Option<Arc<Scratch>>,
     /// Absent if its task was dropped: it was stopped.
     reason: Option<ExitReason>,
 }
@@ -362,10 +365,10 @@ impl Drop for Finish {
     }
 }
 
-/// Removes the scratch directory, and then tells the end.
+/// Removes the scratch directory, unless others share it that have not ended, and then tells the end.
 struct Last {
     life: Arc<Life>,
-    scratch: Option<Scratch>,
+    scratch: Option<Arc<Scratch>>,
     reason: Option<ExitReason>,
 }
 
