@@ -174,7 +174,7 @@ async fn conduct(host: &Host, args: &Args, plan: Plan, workers: &Handle) -> Resu
 async fn leave(host: &Host, signals: &mut Signals) {
     tokio::select! {
         _ = signals.next() => {}
-        () = async { host.disconnect().await; host.clear_scratch().await } => {}
+        () = async { host.disconnect().await; host.clean_up().await } => {}
     }
 }
 
