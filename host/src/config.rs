@@ -111,23 +111,30 @@ pub struct Objects {
     pub url: ObjectUrl,
     /// Whether the place may only read.
     pub read_only: bool,
+    /// What was granted at first, of which this is a part: no link leads out of that.
+    pub(crate) root: ObjectUrl,
 }
 
 impl Objects {
+    /// All that lies under a URL.
+    pub fn new(url: ObjectUrl, read_only: bool) -> Self {
+        Self { root: url.clone(), url, read_only }
+    }
+
     /// `URL` or `URL:ro`; nothing where the text is no URL at all.
     pub fn parse(text: &str) -> Option<Result<Self, UrlError>> {
         if !text.contains("://") {
             return None;
         }
         let (url, read_only) = text.strip_suffix(":ro").map_or((text, false), |url| (url, true));
-        Some(url.parse().map(|url| Self { url, read_only }))
+        Some(url.parse().map(|url| Self::new(url, read_only)))
     }
 
     /// As much of it as lies in these: itself, perhaps only to read; nothing where it lies in none.
     pub(crate) fn within(&self, granted: &[Self]) -> Option<Self> {
         let above = || granted.iter().filter(|granted| granted.url.contains(&self.url));
-        above().next()?;
-        Some(Self { url: self.url.clone(), read_only: self.read_only || above().all(|granted| granted.read_only) })
+        let by = above().find(|granted| !granted.read_only).or_else(|| above().next())?;
+        Some(Self { url: self.url.clone(), read_only: self.read_only || by.read_only, root: by.root.clone() })
     }
 }
 

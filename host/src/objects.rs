@@ -153,15 +153,14 @@ impl Stores {
     /// What is at a URL, if that was granted.
     pub(crate) async fn open(&self, text: &str, granted: &[Objects]) -> Result<Store, ObjectError> {
         let url: ObjectUrl = text.parse().map_err(|why| ObjectError::Url { text: text.into(), why })?;
-        let wanted = Objects { url: url.clone(), read_only: false };
-        let Objects { read_only, .. } = wanted.within(granted).ok_or_else(|| ObjectError::NotGranted(url.clone()))?;
-        let above = granted.iter().filter(|granted| granted.url.contains(&url)).find_map(|granted| granted.url.directory());
+        let granted = Objects::new(url.clone(), false).within(granted).ok_or_else(|| ObjectError::NotGranted(url.clone()))?;
+        let (read_only, above) = (granted.read_only, granted.root.directory());
         let root = match above {
             None => None,
             // It is what its path leads to when it is used, as other directories that are granted.
             Some(directory) => {
                 let root = blocking(move || directory.canonicalize()).await;
-                Some(root.map_err(|error| ObjectError::Refused(url.clone(), error.to_string()))?)
+                Some(root.map_err(|error| ObjectError::Refused(granted.root, error.to_string()))?)
             }
         };
         let inner = match url.bucket() {
@@ -217,7 +216,7 @@ impl Store {
     /// The objects under a prefix.
     pub(crate) async fn list(&self, prefix: &str) -> Result<Listing, ObjectError> {
         let (url, path) = self.at(prefix).await?;
-        let found = self.inner.list(Some(&path));
+        let found = self.inner.list(Some(&path)).fuse().boxed();
         Ok(Listing { found, base: self.url.clone(), url, root: self.root.clone() })
     }
 
@@ -396,7 +395,7 @@ mod tests {
     use super::*;
 
     fn granted(url: &str, read_only: bool) -> Objects {
-        Objects { url: url.parse().unwrap(), read_only }
+        Objects::new(url.parse().unwrap(), read_only)
     }
 
     async fn text(store: &Store, key: &str) -> Result<String, ObjectError> {
@@ -448,6 +447,10 @@ mod tests {
         for outside in ["out", "", "in2"] {
             assert!(matches!(stores.open(&url(outside), &grants).await, Err(ObjectError::NotGranted(_))), "{outside}");
         }
+        // Nor does a part of it that was granted on.
+        let link = granted(&url("in/link"), false).within(&grants).unwrap();
+        let linked = stores.open(&url("in/link"), &[link]).await.unwrap();
+        assert!(matches!(text(&linked, "secret").await, Err(ObjectError::Outside(_))));
         let below = stores.open(&url("in/sub"), &[granted(&url("in"), true)]).await.unwrap();
         assert_eq!(text(&below, "b").await.unwrap(), "in/sub/b");
         assert!(matches!(below.delete("b").await, Err(ObjectError::ReadOnly(_))));

@@ -70,7 +70,7 @@ pub(crate) fn dir(text: &str) -> Result<Dir, String> {
 
 /// Objects to grant: `URL`, and `:ro` behind it.
 pub(crate) fn objects(text: &str) -> Result<Objects, String> {
-    let parsed = Objects::parse(text).unwrap_or_else(|| text.parse().map(|url| Objects { url, read_only: false }));
+    let parsed = Objects::parse(text).unwrap_or_else(|| text.parse().map(|url| Objects::new(url, false)));
     parsed.map_err(|error| error.to_string())
 }
 

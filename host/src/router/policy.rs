@@ -90,7 +90,7 @@ impl Policy {
         let (mut dirs, mut scratch, mut objects) = (Vec::new(), false, Vec::new());
         for (guest, read_only) in &wanted.dirs {
             if let Some(Ok(Objects { url, .. })) = Objects::parse(guest) {
-                let wanted = Objects { url, read_only: *read_only };
+                let wanted = Objects::new(url, *read_only);
                 match wanted.within(&self.grants.objects) {
                     Some(granted) => objects.push(granted),
                     None if spawn.grants.explicit => return Err(refuse(format!("the objects of `{guest}`"))),
