@@ -1,5 +1,7 @@
 //! MPI: ranks that exchange messages, collective operations, and jobs that go wrong, on one node and on several.
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::io::{BufRead, BufReader};
 
 use crate::harness::{Run, end, guest, placehost};
@@ -268,6 +270,21 @@ fn jacobi_is_the_same_over_any_number_of_ranks() {
     for ranks in ["2", "5", "24"] {
         mpirun(&["-n", ranks], "jacobi", "jacobi", &["24"]).prints(&alone.stdout);
     }
+}
+
+#[test]
+fn threads_stay_on_processors_where_they_are_bound() {
+    let child = mpirun(&["-n", "2", "--bind"], "mpi_ranks", "slow", &[]).start_interactive();
+    let tasks = format!("/proc/{}/task", child.id());
+    let processors = || -> BTreeSet<String> {
+        let tasks = fs::read_dir(&tasks).expect("it runs").flatten();
+        let workers = tasks.filter(|task| fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.starts_with("tokio")));
+        let status = workers.filter_map(|task| fs::read_to_string(task.path().join("status")).ok());
+        status.filter_map(|text| Some(text.lines().find(|line| line.starts_with("Cpus_allowed_list"))?.to_owned())).collect()
+    };
+    let all = std::thread::available_parallelism().expect("the system says").get();
+    until(|| processors().len() == all && !processors().iter().any(|list| list.contains(['-', ','])));
+    assert_eq!(end(child).code, Some(0));
 }
 
 #[test]

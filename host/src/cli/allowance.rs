@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use placehost::{DEFAULT_MEMORY, Dir, Grants, Host, HostBuilder, Limits, Objects, SCRATCH, machine};
+use tokio::runtime::Runtime;
 
 use super::error::CliError;
 use super::exit_code::ExitCode;
-use super::host::Cache;
+use super::host::{self, Cache};
 use super::parse;
 
 /// What places may use and reach.
@@ -57,6 +58,10 @@ pub(crate) struct Allowance {
     #[arg(long, value_name = "WHETHER", value_enum, default_value_t = Preempt::On)]
     preempt: Preempt,
 
+    /// Keep each thread that runs places on one processor: they have the processors in turn.
+    #[arg(long)]
+    bind: bool,
+
     /// How many places there may be at once [default: what this machine has room for].
     #[arg(long, value_name = "PLACES", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     max_places: Option<u32>,
@@ -77,6 +82,14 @@ enum Preempt {
 }
 
 impl Allowance {
+    /// The runtime that places run on.
+    ///
+    /// # Errors
+    /// There is none, or its threads cannot be bound.
+    pub(crate) fn workers(&self) -> Result<Runtime, CliError> {
+        if self.bind { host::bound_workers() } else { host::workers() }
+    }
+
     /// A host with room for such places.
     ///
     /// # Errors

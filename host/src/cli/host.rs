@@ -4,6 +4,7 @@ use std::env;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use placehost::{BuildError, Host, HostBuilder};
 use tokio::runtime::{Builder, Runtime};
@@ -89,8 +90,31 @@ pub(crate) fn build(builder: HostBuilder, cache: Cache) -> Result<Host, CliError
 /// # Errors
 /// The system has no thread or file left.
 pub(crate) fn workers() -> Result<Runtime, CliError> {
+    build_workers(Builder::new_multi_thread().enable_all())
+}
+
+/// The same, where each thread stays on one processor. They have the processors in turn, and so have those of places that cannot be
+/// interrupted.
+///
+/// # Errors
+/// As [`workers`]; or the system does not say which processors there are.
+pub(crate) fn bound_workers() -> Result<Runtime, CliError> {
+    let hint = "without `--bind` the system chooses where each thread runs";
+    let none = || CliError::new(ExitCode::CANNOT, "cannot bind threads to processors: the system does not say which there are").hint(hint);
+    let processors = core_affinity::get_core_ids().filter(|processors| !processors.is_empty()).ok_or_else(none)?;
+    let (workers, started) = (processors.len(), AtomicUsize::new(0));
+    let bind = move || {
+        let processor = processors[started.fetch_add(1, Ordering::Relaxed) % processors.len()];
+        if !core_affinity::set_for_current(processor) {
+            tracing::warn!("a thread could not be bound to processor {}", processor.id);
+        }
+    };
+    build_workers(Builder::new_multi_thread().enable_all().worker_threads(workers).on_thread_start(bind))
+}
+
+fn build_workers(builder: &mut Builder) -> Result<Runtime, CliError> {
     placehost::machine::raise_open_files();
-    Builder::new_multi_thread().enable_all().build().map_err(|error| no_runtime(&error))
+    builder.build().map_err(|error| no_runtime(&error))
 }
 
 /// The runtime of the main thread, which never runs places: it answers signals even while they hold all workers.

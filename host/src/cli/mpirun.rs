@@ -104,7 +104,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, CliError> {
     let network = if far { args.network.member().map_err(|error| error.with_code(ExitCode::CANNOT))? } else { args.network.anybody() };
     let (builder, config) = (args.allowance.builder()?.network(network), config(&args, far)?);
     // Neither is dropped: the process is about to end.
-    let workers = ManuallyDrop::new(host::workers()?);
+    let workers = ManuallyDrop::new(args.allowance.workers()?);
     let host = {
         let _inside = workers.enter();
         ManuallyDrop::new(host::build(builder, args.allowance.cache())?)

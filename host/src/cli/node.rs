@@ -151,7 +151,7 @@ fn serve(args: &Serve) -> Result<ExitCode, CliError> {
         builder = builder.scratch(env::temp_dir());
     }
     // Neither is dropped, as in `run`.
-    let workers = ManuallyDrop::new(host::workers()?);
+    let workers = ManuallyDrop::new(args.allowance.workers()?);
     let control = ManuallyDrop::new(host::control()?);
     let (identity, creator) = match args.bootstrap {
         true => bootstrap::receive().map(|(identity, creator)| (identity, Some(creator)))?,

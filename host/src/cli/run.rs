@@ -104,7 +104,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, CliError> {
     let plan = Plan::new(&args)?;
     // Neither is dropped: that would wait for blocked threads and give all memory back piece by piece, and the process is about
     // to end.
-    let workers = ManuallyDrop::new(host::workers()?);
+    let workers = ManuallyDrop::new(args.allowance.workers()?);
     let host = {
         let _inside = workers.enter();
         ManuallyDrop::new(host::build(plan.builder.clone(), plan.cache.clone())?)

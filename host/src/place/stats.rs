@@ -4,8 +4,8 @@
 //! So a plain load and store count, and no other thread's cache is asked.
 
 use std::pin::pin;
-use std::sync::{Mutex, PoisonError};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 
 /// What a place is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
