@@ -66,7 +66,8 @@
 //! tells the server. A handler that panics ends its server: its caller gets the message, everybody else `server lost`.
 //!
 //! `TupleServerClient::from(tuple_server::spawn()?)` is the client of a private server, which ends when its clients have gone;
-//! `TupleServerClient::reconnecting(&node, "tuple-server")` finds the successor of a server that was lost. Calls that were under way
+//! `TupleServerClient::reconnecting(&node, "tuple-server")` finds the successor of a server that was lost, and
+//! `TupleServerClient::following(["host2", "host3"], "tuple-server")` one on any of some nodes. Calls that were under way
 //! then are `server lost` all the same, for nobody can know whether they were handled.
 //!
 //! # Changes
