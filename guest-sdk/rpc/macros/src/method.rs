@@ -130,7 +130,7 @@ impl Method {
         if self.is_async {
             let body = match &self.answer {
                 Answer::Value(ty) | Answer::Deferred(ty) => {
-                    let answer = quote_spanned!(ty.span()=> __reply.send(&__value));
+                    let answer = quote_spanned!(ty.span()=> __reply.send(__value));
                     quote! {
                         let __value: #ty = __this.#name(#(#passed),*).await;
                         #answer;
