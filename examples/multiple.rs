@@ -2,47 +2,43 @@
 //!
 //! The arguments are the addresses of those five nodes; what has none is on this node.
 
+use std::cell::Cell;
 use std::time::Duration;
 
-use places::{Channel, Either, Error, Node, after, exit, sync};
+use places::{Channel, Node, Router, after, exit, sync};
 use places_supervision::{Child, Restart, Strategy, Supervisor, restart_every};
-use serde::{Deserialize, Serialize};
 
-#[derive(Serialize, Deserialize)]
-enum Request {
-    Add(u32),
-    Balance,
-}
+/// One account, for any number of clients.
+#[derive(Default)]
+struct Bank(u32);
 
-/// One account, for any number of clients. Each request is answered with what is there.
-#[places::start]
-fn bank(ch: Channel<Channel<Request, u32>, ()>) -> places::Result {
-    let (mut clients, mut balance) = (Vec::<Channel<Request, u32>>::new(), 0);
-    loop {
-        let there = clients.iter().map(|client| Either::Right(client.message()));
-        match sync(there.chain([Either::Left(ch.message())])) {
-            (_, Either::Left(client)) => clients.push(client?),
-            (n, Either::Right(Ok(Request::Add(more)))) => {
-                balance += more;
-                clients[n].put(balance)?;
-            }
-            (n, Either::Right(Ok(Request::Balance))) => clients[n].put(balance)?,
-            (n, Either::Right(Err(_))) => drop(clients.swap_remove(n)),
-        }
+#[places_rpc::server]
+impl Bank {
+    fn add(&mut self, more: u32) -> u32 {
+        self.0 += more;
+        self.0
+    }
+
+    fn balance(&self) -> u32 {
+        self.0
     }
 }
 
-/// What a worker is sent: a channel to the bank, and how much to bring there at each turn.
-type Job = (Channel<u32, Request>, u32);
-
-/// Works three times, with a pause before each.
+/// Brings its wage to the bank, every 20 ms, three times.
 #[places::start]
-fn worker(ch: Channel<Job, ()>) -> places::Result {
+fn worker(ch: Channel<(Channel, u32), ()>) -> places::Result {
     let (bank, wage) = ch.get()?;
-    for _ in 0..3 {
-        sync! { _ = after(Duration::from_millis(20)) => {} }
-        bank.put_get(Request::Add(wage))?;
-    }
+    let (bank, turns) = (BankClient::from(bank), Cell::new(0));
+    Router::run(|router| {
+        router.every(Duration::from_millis(20), async || {
+            bank.add_async(wage)?.await?;
+            turns.set(turns.get() + 1);
+            if turns.get() == 3 {
+                router.stop(());
+            }
+            Ok(())
+        });
+    })?;
     Ok(())
 }
 
@@ -75,12 +71,7 @@ fn main(_: Channel) -> places::Result {
     let restless = Child::new("restless", restless::NAME).on([&other]);
     let restless = restless.restart(restart_every(Duration::from_millis(20)).retry(3)).on_final_fail(|| given_up = true);
     supervisor.child(restless).run()?;
-    println!("the workers are done, and the bank has {}", balance(&safe)?);
+    println!("the workers are done, and the bank has {}", BankClient::connect(&safe, "bank")?.balance()?);
     println!("the restless place was started again 3 times, and is given up: {given_up}");
     Ok(())
-}
-
-fn balance(node: &Node) -> Result<u32, Error> {
-    let bank: Channel<u32, Request> = node.lookup("bank")?;
-    bank.put_get(Request::Balance)
 }

@@ -32,6 +32,13 @@ claims! { "rpc":
     a_server_begins_as_it_says,
     a_client_finds_the_successor_where_it_asked_for_that,
     a_keeper_has_the_state_of_every_answer,
+    a_server_without_its_keeper_ends,
+    a_call_of_a_cast_is_answered_with_null,
+    two_servers_that_call_each_other_are_both_answered,
+    a_handler_that_waits_stops_nobody,
+    a_handler_that_nobody_waits_for_is_dropped,
+    a_handler_that_waited_and_panics_is_told_of,
+    a_handler_that_waits_has_its_change_kept,
 }
 
 /// A test for each claim, with two nodes; each has nothing left of it afterwards.
@@ -80,6 +87,18 @@ fn a_client_that_vanishes_with_its_node_is_not_waited_for() {
     assert_eq!(talk.get(), r#""waiting""#);
     nodes[0].signal("-KILL");
     assert_eq!(talk.get(), r#""released""#);
+    talk.ends_well();
+}
+
+#[test]
+fn a_client_follows_a_server_to_the_next_node() {
+    let lab = Lab::new();
+    let nodes = [lab.node(&[]), lab.node(&[])];
+    let mut talk = Talk::start(far(&lab, "follows-a-server-from-node-to-node", &["--timeout", "1s"], &nodes));
+    assert_eq!(talk.get(), "2");
+    nodes[0].signal("-KILL");
+    talk.put("null");
+    assert_eq!(talk.get(), "1");
     talk.ends_well();
 }
 

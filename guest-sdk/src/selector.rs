@@ -1,6 +1,6 @@
 //! Waiting for many channels at once, registered once: the loop of a server.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::hash::Hash;
 use std::time::{Duration, Instant};
@@ -9,12 +9,15 @@ use crate::bindings::{channels, events, types};
 use crate::message::{AsMessage, Attached};
 use crate::options::nanos;
 use crate::packet::Packet;
+use crate::task::{self, reactor};
 use crate::{Channel, Error, Event, ExitReason};
 
 /// How many bytes of messages are taken at a time, and how many are put together before they are sent.
 const BATCH: usize = 64 << 10;
 /// From this size on, packing a message costs more than the call it saves.
 const LARGE: usize = 8 << 10;
+/// How often futures that wait for something of WASI's are looked after: a selector does not take that.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// Many channels and other events, each registered under a key.
 ///
@@ -61,6 +64,8 @@ pub struct Selector<K> {
     puts: Vec<u8>,
     /// What is to be said by the next wait.
     unsaid: Vec<(K, Happened)>,
+    /// The futures whose events are registered as well.
+    futures: BTreeSet<u64>,
 }
 
 /// What happened to something registered.
@@ -116,6 +121,7 @@ impl<K: Clone + Eq + Hash> Selector<K> {
             numbers: HashMap::new(),
             puts: Vec::new(),
             unsaid: Vec::new(),
+            futures: BTreeSet::new(),
         }
     }
 
@@ -198,6 +204,21 @@ impl<K: Clone + Eq + Hash> Selector<K> {
                 return Ok(batch);
             }
         }
+    }
+
+    /// As [`Self::wait`], or for so long at most, for a loop that polls futures of its own beside: it returns, with nothing maybe, as
+    /// soon as something has come that a future of this place awaits (see [`task`](crate::task)), whose waker it has called then.
+    ///
+    /// # Errors
+    /// As [`Self::wait`], where no future waits either; [`Error::Limit`] where more futures wait than this place can register.
+    pub fn wait_or_wake(&mut self, max: u32, time: Option<Duration>) -> Result<Vec<(K, Happened)>, Error> {
+        task::refill();
+        let has_pollables = reactor::register(&self.raw, &mut self.futures)?;
+        if !has_pollables {
+            return self.take(max, time);
+        }
+        reactor::turn(false);
+        self.take(max, Some(time.map_or(LOOK, |time| time.min(LOOK))))
     }
 
     /// Sends what was put, without waiting.
@@ -356,7 +377,14 @@ impl<K: Clone + Eq + Hash> Selector<K> {
             self.say(number, Happened::Message(Packet::new(data.to_vec(), Attached::default())));
         }
         for (number, fired) in batch.fired {
-            self.fired(number as usize, fired);
+            match number & reactor::FUTURE {
+                0 => self.fired(number as usize, fired),
+                _ => {
+                    let number = number ^ reactor::FUTURE;
+                    self.futures.remove(&number);
+                    reactor::fire(number, fired);
+                }
+            }
         }
         Ok(std::mem::take(&mut self.unsaid))
     }

@@ -27,7 +27,7 @@
 //!
 //! Futures of other crates run here too, as long as what wakes them is in this place.
 
-mod reactor;
+pub(crate) mod reactor;
 
 use std::cell::Cell;
 use std::fmt;

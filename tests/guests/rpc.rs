@@ -497,3 +497,121 @@ fn a_keeper_has_the_state_of_every_answer(_: Channel) -> places::Result {
     assert_eq!(CounterClient::from(counter::spawn()?).next()?, 1);
     Ok(())
 }
+
+#[places::start]
+fn two_servers_that_call_each_other_are_both_answered(_: Channel) -> places::Result {
+    let (_a, _b) = (patient::named("a").spawn()?, patient::named("b").spawn()?);
+    let node = Node::this();
+    let (a, b) = (PatientClient::connect(&node, "a")?, PatientClient::connect(&node, "b")?);
+    a.know(node.lookup("b")?)?;
+    b.know(node.lookup("a")?)?;
+    assert_eq!(a.bounce(20)?, Ok(20));
+    let calls = (0..50).map(|n| if n % 2 == 0 { a.bounce_async(n) } else { b.bounce_async(n) }).collect::<Result<Vec<_>, _>>()?;
+    for (call, n) in calls.into_iter().zip(0..) {
+        assert_eq!(call.join()?, Ok(n));
+    }
+    Ok(())
+}
+
+#[places::start]
+fn a_handler_that_waits_stops_nobody(_: Channel) -> places::Result {
+    let c = PatientClient::from(patient::spawn()?);
+    let long = c.sleep_async(NEVER.as_millis() as u64)?;
+    for _ in 0..1000 {
+        assert_eq!(c.waiting()?, 1);
+    }
+    // A thousand wait at once, and are done when their time has come.
+    let start = Instant::now();
+    let calls = (0..1000).map(|_| c.sleep_async(20)).collect::<Result<Vec<_>, _>>()?;
+    for call in calls {
+        call.join()?;
+    }
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    // Those of a shorter time have their answers first.
+    let (later, sooner) = (c.sleep_async(40)?, c.sleep_async(1)?);
+    assert_eq!((sooner.join()?, later.join()?), (1000, 1001));
+    assert!(!long.is_ready());
+    Ok(())
+}
+
+/// Has a server wait for it.
+#[places::start]
+fn sleeper(ch: Channel<(), ()>) -> places::Result {
+    let c = PatientClient::connect(&Node::this(), "patient")?;
+    let call = c.sleep_async(NEVER.as_millis() as u64)?;
+    ch.put(())?;
+    call.join()?;
+    Ok(())
+}
+
+#[places::start]
+fn a_handler_that_nobody_waits_for_is_dropped(_: Channel) -> places::Result {
+    patient::named("patient").spawn()?;
+    let c = PatientClient::connect(&Node::this(), "patient")?;
+    let long = c.sleep_async(NEVER.as_millis() as u64)?;
+    let gone = sleeper::spawn()?;
+    gone.get()?;
+    let time = Duration::from_millis(20);
+    assert_eq!(c.within(time).sleep(NEVER.as_millis() as u64), Err(CallError::TimedOut(time)));
+    while c.waiting()? > 2 {}
+    drop(long);
+    while c.waiting()? > 1 {}
+    gone.kill();
+    while c.waiting()? > 0 {}
+    assert_eq!(c.done()?, 0);
+    // What was cast is done though its client has gone.
+    let other = PatientClient::connect(&Node::this(), "patient")?;
+    other.doze(20)?;
+    while c.waiting()? == 0 {}
+    drop(other);
+    while c.waiting()? > 0 {}
+    assert_eq!(c.done()?, 1);
+    Ok(())
+}
+
+#[places::start]
+fn a_handler_that_waited_and_panics_is_told_of(_: Channel) -> places::Result {
+    let server = patient::named("patient").spawn()?;
+    let c = PatientClient::connect(&Node::this(), "patient")?;
+    let others = (0..10).map(|_| c.sleep_async(NEVER.as_millis() as u64)).collect::<Result<Vec<_>, _>>()?;
+    assert_eq!(c.waiting()?, 10);
+    assert_eq!(c.panic("it is too much"), Err(CallError::Panicked("it is too much".into())));
+    for other in others {
+        assert_eq!(other.join(), Err(CallError::Lost(Error::Closed)));
+    }
+    assert!(matches!(server.wait(), ExitReason::Trapped { .. }));
+    Ok(())
+}
+
+#[places::start]
+fn a_handler_that_waits_has_its_change_kept(_: Channel) -> places::Result {
+    let keeper = Keeper::spawn(slow_keeper::NAME)?;
+    for life in 0..3 {
+        let server = keeper.start(slow_kept::named("slow"))?;
+        let c = SlowClient::connect(&Node::this(), "slow")?;
+        for n in 1..=5 {
+            assert_eq!(c.next()?, life * 5 + n);
+        }
+        server.kill();
+    }
+    Ok(())
+}
+
+#[places::start]
+fn a_call_of_a_cast_is_answered_with_null(_: Channel) -> places::Result {
+    let raw = raw_of(log::spawn()?.into_channel());
+    assert_eq!(raw.put_get(Value((1, "note", [7])))?.read::<(u64, u8, ())>()?, (1, 0, ()));
+    let raw = raw_of(patient::spawn()?.into_channel());
+    assert_eq!(raw.put_get(Value((1, "doze", [1])))?.read::<(u64, u8, ())>()?, (1, 0, ()));
+    Ok(())
+}
+
+#[places::start]
+fn a_server_without_its_keeper_ends(_: Channel) -> places::Result {
+    let server = counter_kept::named("counter").spawn()?;
+    let c = CounterClient::connect(&Node::this(), "counter")?;
+    assert_eq!(c.next(), Err(CallError::Lost(Error::Closed)));
+    let why = server.wait().to_string();
+    assert!(why.contains("nobody gave `Counter` its keeper within 10s"), "{why}");
+    Ok(())
+}

@@ -6,8 +6,9 @@ mod servers;
 
 use std::time::Duration;
 
-use places::{Channel, Error, ExitReason, Node, after, sync};
+use places::{Channel, Error, ExitReason, Node, Options, after, sync};
 use places_rpc::{CallError, Keeper};
+use places_supervision::{Answer, Child, Command, Strategy, Supervisor};
 use servers::*;
 
 /// The nodes of the arguments.
@@ -115,5 +116,31 @@ fn has_a_client_there_that_vanishes(ch: Channel<(), String>) -> places::Result {
 #[places::start]
 fn waits(ch: Channel<Channel<(), ()>, ()>) -> places::Result {
     MoodyClient::from(ch.get()?).never()?;
+    Ok(())
+}
+
+/// Keeps a counter on one of the nodes of its arguments.
+#[places::start]
+fn keeps_a_counter(ch: Channel<Command, Answer>) -> places::Result {
+    let child = Child::new("counter", counter::NAME).named().on(std::env::args().skip(1));
+    Ok(Supervisor::new(Strategy::OneForOne).child(child).serve(ch)?)
+}
+
+/// Counts before its node is killed and after that.
+#[places::start]
+fn follows_a_server_from_node_to_node(ch: Channel<(), u64>) -> places::Result {
+    let addresses: Vec<_> = std::env::args().skip(1).collect();
+    let _supervisor = keeps_a_counter::spawn_with(Options::new().args(addresses.clone()))?;
+    let c = CounterClient::following(addresses, "counter")?;
+    c.next()?;
+    ch.put(c.next()?)?;
+    ch.get()?;
+    let first = loop {
+        match c.next() {
+            Err(CallError::Lost(_)) => {}
+            result => break result?,
+        }
+    };
+    ch.put(first)?;
     Ok(())
 }

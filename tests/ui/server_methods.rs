@@ -11,7 +11,8 @@ macro_rules! server {
     };
 }
 
-server! { Waits: async fn get(&self) -> u32 { 1 } }
+server! { Waits: async fn get(&self) -> u32 { 1 } fn set(&mut self) {} }
+server! { WaitsAndReplies: async fn get(&self, _reply: Reply<u32>) {} }
 server! { Ends: fn get(self) -> u32 { 1 } }
 server! { Generic: fn get<T>(&self, _key: T) -> u32 { 1 } }
 server! { Changes: fn get(&self, _keys: &mut Vec<u32>) -> u32 { 1 } }

@@ -38,8 +38,20 @@ struct Shared {
 }
 
 struct Origin {
-    node: RefCell<Node>,
+    sites: RefCell<Sites>,
     name: String,
+}
+
+/// The nodes where a server may be, and at which of them it was last.
+struct Sites {
+    list: Vec<Site>,
+    current: usize,
+}
+
+/// A node, known by where it listens: one that comes back is another.
+struct Site {
+    address: Option<String>,
+    node: Option<Node>,
 }
 
 /// A call whose answer has not been asked for yet. [`join`](Self::join) waits for it, and so does `.await`, which lets other futures of
@@ -68,7 +80,18 @@ impl Client {
 
     /// Of the place of that name, and of its successors.
     pub fn reconnecting(interface: Interface, node: &Node, name: &str) -> Result<Self, CallError> {
-        let origin = Origin { node: RefCell::new(node.clone()), name: name.to_owned() };
+        let sites = vec![Site { address: node.address(), node: Some(node.clone()) }];
+        Self::of(interface, sites, name)
+    }
+
+    /// Of the place of that name at one of these addresses, and of its successors there.
+    pub fn following(interface: Interface, nodes: Vec<String>, name: &str) -> Result<Self, CallError> {
+        let sites = nodes.into_iter().map(|address| Site { address: Some(address), node: None }).collect();
+        Self::of(interface, sites, name)
+    }
+
+    fn of(interface: Interface, list: Vec<Site>, name: &str) -> Result<Self, CallError> {
+        let origin = Origin { sites: RefCell::new(Sites { list, current: 0 }), name: name.to_owned() };
         let channel = origin.look_up(PATIENCE)?;
         Ok(Self::new(interface, channel, Some(origin)))
     }
@@ -114,23 +137,14 @@ impl Client {
 }
 
 impl Origin {
-    /// Looks until a place of that name is there, for so long at most. A node that was lost may be back under its address.
+    /// Looks until a place of that name is there, for so long at most.
     fn look_up(&self, time: Duration) -> Result<Channel<Packet, Packet>, CallError> {
         let deadline = Instant::now().checked_add(time);
         let mut pause = SOON;
         loop {
-            let mut node = self.node.borrow_mut();
-            let error = match node.lookup(&self.name) {
+            let error = match self.sites.borrow_mut().look_up(&self.name) {
                 Ok(channel) => return Ok(channel),
-                Err(error @ (Error::NotFound(_) | Error::Limit(_))) => error,
-                Err(Error::NodeLost) => match node.address().map(|address| Node::connect(&address)) {
-                    Some(Ok(back)) => {
-                        *node = back;
-                        Error::NodeLost
-                    }
-                    Some(Err(error)) => error,
-                    None => return Err(CallError::Connect(Error::NodeLost)),
-                },
+                Err(error @ (Error::NotFound(_) | Error::Limit(_) | Error::NodeLost | Error::Unreachable(_))) => error,
                 Err(error) => return Err(CallError::Connect(error)),
             };
             if deadline.is_some_and(|deadline| Instant::now() + pause > deadline) {
@@ -139,6 +153,40 @@ impl Origin {
             sync! { _ = after(pause) => {} }
             pause = (pause * 2).min(LATE);
         }
+    }
+}
+
+impl Sites {
+    /// Looks once at each, from the current one on; where none has it, the error is that of the last.
+    fn look_up(&mut self, name: &str) -> Result<Channel<Packet, Packet>, Error> {
+        let mut last = Error::NotFound(format!("nobody is called `{name}` on no nodes: name those that it may be on"));
+        for step in 0..self.list.len() {
+            let index = (self.current + step) % self.list.len();
+            match self.list[index].look_up(name) {
+                Ok(channel) => {
+                    self.current = index;
+                    return Ok(channel);
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+}
+
+impl Site {
+    /// A node that is lost may be back under its address; the next look finds out, for that can take longer than to look elsewhere.
+    fn look_up(&mut self, name: &str) -> Result<Channel<Packet, Packet>, Error> {
+        let node = match (&self.node, &self.address) {
+            (Some(node), _) => node,
+            (None, Some(address)) => self.node.insert(Node::connect(address)?),
+            (None, None) => return Err(Error::NodeLost),
+        };
+        let result = node.lookup(name);
+        if matches!(result, Err(Error::NodeLost)) {
+            self.node = None;
+        }
+        result
     }
 }
 

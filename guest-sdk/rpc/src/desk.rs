@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
+use std::time::Duration;
 
 use places::{Channel, Error, Happened, Level, Packet, Selector, Value};
 use serde::Serialize;
@@ -43,6 +44,16 @@ impl Desk {
     /// Waits for what happens next.
     pub(crate) fn wait(&mut self, max: u32) -> Result<Vec<(u32, Happened)>, Error> {
         self.selector.wait(max)
+    }
+
+    /// As [`Self::wait`], but so long at most.
+    pub(crate) fn wait_for(&mut self, max: u32, time: Duration) -> Result<Vec<(u32, Happened)>, Error> {
+        self.selector.wait_for(max, time)
+    }
+
+    /// As [`Self::wait`], or until a handler that waits can go on, or so long at most.
+    pub(crate) fn wait_or_wake(&mut self, max: u32, time: Option<Duration>) -> Result<Vec<(u32, Happened)>, Error> {
+        self.selector.wait_or_wake(max, time)
     }
 
     /// Sends the answers that have been given.

@@ -3,7 +3,9 @@
 //! What a server says to its keeper: a raw message of no bytes asks for the state, and the answer is the state, or no bytes where there
 //! is none yet; any other message is the state. An end of a channel that comes alone is another server's.
 
-use places::{Channel, Error, Happened, Options, Packet, Place, Selector, Spawner, Value};
+use std::time::Duration;
+
+use places::{Channel, Error, Happened, Options, Packet, Place, Selector, Spawner, Value, after, sync};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -132,6 +134,9 @@ pub fn keep(own: Channel) -> places::Result {
     Ok(())
 }
 
+/// How long a keeper may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// A keeper, as its server sees it.
 pub(crate) struct Store(Channel<Packet, Packet>);
 
@@ -141,9 +146,13 @@ impl Store {
     }
 
     /// The state, if there is one yet.
-    pub(crate) fn load<T: DeserializeOwned>(&self) -> Result<Option<T>, Error> {
-        let mut state = self.0.put_get(Packet::from(Vec::new()))?;
-        if state.bytes().is_empty() { Ok(None) } else { state.read().map(Some) }
+    pub(crate) fn load<T: DeserializeOwned>(&self) -> places::Result<Option<T>> {
+        self.0.put(Packet::from(Vec::new()))?;
+        let mut state = sync! {
+            state = self.0.get() => state?,
+            _ = after(PATIENCE) => return Err(format!("the keeper of this server's state gave none within {PATIENCE:?}").into()),
+        };
+        if state.bytes().is_empty() { Ok(None) } else { Ok(Some(state.read()?)) }
     }
 
     /// Keeps a state in the place of the one before.

@@ -53,16 +53,21 @@
 //!   number at once. A result that is a `Result` comes as one, inside of the call's own: `bank.add("bob", 10)??`.
 //! * `#[cast] fn` is said, and not waited for. It is handled before a call that the same client makes after it.
 //! * A `fn` whose last parameter is a [`Reply`] answers by it, now or later.
+//! * An `async fn` may wait, for the answer of another server, say, or for a time: the server goes on with other requests meanwhile. It
+//!   takes `&self`, and so does every other method of that server: what changes is in a `Cell` or a `RefCell`, which nothing holds
+//!   over an `.await`. Where its caller has gone or waits no longer, it is dropped where it waits; one that is a cast goes on.
 //! * `#[snapshot]` and `#[restore]` let a [`Keeper`] keep the state from one life of the server to the next.
 //!
 //! # What a client may rely on
 //!
-//! The requests of one client are handled in order, one at a time with those of all others. A call has one answer. Where it has none,
+//! The requests of one client are handled in order, one at a time with those of all others: nothing comes between two lines of a
+//! handler, but where it awaits. There others begin and end, also later ones of the same client. A call has one answer. Where it has none,
 //! [`CallError`] says why, and no call waits longer than its server lives: `client.within(time)` waits no longer than that either, and
 //! tells the server. A handler that panics ends its server: its caller gets the message, everybody else `server lost`.
 //!
 //! `TupleServerClient::from(tuple_server::spawn()?)` is the client of a private server, which ends when its clients have gone;
-//! `TupleServerClient::reconnecting(&node, "tuple-server")` finds the successor of a server that was lost. Calls that were under way
+//! `TupleServerClient::reconnecting(&node, "tuple-server")` finds the successor of a server that was lost, and
+//! `TupleServerClient::following(["host2", "host3"], "tuple-server")` one on any of some nodes. Calls that were under way
 //! then are `server lost` all the same, for nobody can know whether they were handled.
 //!
 //! # Changes
@@ -82,6 +87,7 @@ mod keeper;
 mod line;
 mod panic;
 mod server;
+mod tasks;
 
 pub use arguments::{Argument, Parameters};
 pub use call::Reply;
@@ -102,4 +108,5 @@ pub mod __macro {
     pub use crate::keeper::keep;
     pub use crate::line::Interface;
     pub use crate::server::{serve, serve_kept};
+    pub use crate::tasks::{Handled, alone};
 }

@@ -12,6 +12,7 @@ use crate::call::Call;
 use crate::desk::{Desk, OWN};
 use crate::error::Failure;
 use crate::frame::{self, For, Frame, Opening};
+use crate::tasks::{Handled, Tasks};
 use crate::{keeper, panic};
 
 /// How many requests are taken at a time.
@@ -19,6 +20,9 @@ const BATCH: u32 = 64;
 
 /// A handler that takes longer holds up the answers that were given before it.
 const QUICK: Duration = Duration::from_micros(20);
+
+/// How long a server that keeps its state waits for its keeper, which whoever starts it hands it at once.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What `#[places_rpc::server]` makes of an `impl` block.
 pub trait Server: Sized + 'static {
@@ -45,9 +49,9 @@ pub trait Server: Sized + 'static {
     #[doc(hidden)]
     fn read<'de, D: Deserializer<'de>>(method: usize, arguments: D) -> Result<Self::Request, D::Error>;
 
-    /// Handles a request; whether that may have changed the state.
+    /// Handles a request, or begins to.
     #[doc(hidden)]
-    fn handle(&mut self, request: Self::Request, call: Call) -> bool;
+    fn handle(this: &mut Rc<Self>, request: Self::Request, call: Call) -> Handled;
 }
 
 /// Who is waiting for what, shared with the replies that are still to be given.
@@ -64,9 +68,17 @@ pub fn serve<S: Server>(channel: Channel) -> places::Result {
 #[doc(hidden)]
 pub fn serve_kept<S: Server + keeper::Kept>(channel: Channel) -> places::Result {
     let desk = Desk::shared(channel)?;
-    let mut early = Vec::new();
+    let (mut early, began) = (Vec::new(), Instant::now());
     let keeper = loop {
-        let batch = desk.borrow_mut().wait(BATCH)?;
+        let left = PATIENCE.saturating_sub(began.elapsed());
+        if left.is_zero() {
+            return Err(format!(
+                "nobody gave `{}` its keeper within {PATIENCE:?}: start it by `Keeper::start`, or call `Keeper::keep` with it",
+                S::INTERFACE
+            )
+            .into());
+        }
+        let batch = desk.borrow_mut().wait_for(BATCH, left)?;
         let mut found = None;
         for (client, happened) in batch {
             match (client, happened) {
@@ -90,8 +102,9 @@ pub fn serve_kept<S: Server + keeper::Kept>(channel: Channel) -> places::Result 
 }
 
 struct Loop<S, F> {
-    server: S,
+    server: Rc<S>,
     desk: Shared,
+    tasks: Tasks,
     /// Told of the state after a batch in which it may have changed, before anybody is told of the results.
     changed: F,
     /// Of each method, whether it was quick when it was last timed.
@@ -102,7 +115,7 @@ struct Loop<S, F> {
 
 impl<S: Server, F: Fn(&S) -> places::Result> Loop<S, F> {
     fn new(server: S, desk: Shared, changed: F) -> Self {
-        Self { server, desk, changed, quick: vec![false; S::METHODS.len()], clock: None }
+        Self { server: Rc::new(server), desk, tasks: Tasks::default(), changed, quick: vec![false; S::METHODS.len()], clock: None }
     }
 
     fn run(mut self, mut batch: Vec<(u32, Happened)>) -> places::Result {
@@ -116,19 +129,27 @@ impl<S: Server, F: Fn(&S) -> places::Result> Loop<S, F> {
                 match happened {
                     Happened::Message(packet) => changed |= self.message(client, packet, &cancelled),
                     Happened::Refused(error) if client == OWN => return Err(error.into()),
-                    _ => self.desk.borrow_mut().leave(client),
+                    _ => {
+                        self.desk.borrow_mut().leave(client);
+                        self.tasks.leave(client);
+                    }
                 }
             }
+            changed |= self.tasks.go_on();
             if changed {
                 (self.changed)(&self.server)?;
             }
             let mut desk = self.desk.borrow_mut();
             desk.release();
-            if desk.is_deserted() {
+            if desk.is_deserted() && self.tasks.is_empty() {
                 desk.flush();
                 return Ok(());
             }
-            batch = desk.wait(BATCH)?;
+            batch = if self.tasks.is_empty() {
+                desk.wait(BATCH)?
+            } else {
+                desk.wait_or_wake(BATCH, self.tasks.can_go_on().then_some(Duration::ZERO))?
+            };
         }
     }
 
@@ -149,6 +170,7 @@ impl<S: Server, F: Fn(&S) -> places::Result> Loop<S, F> {
             Ok(For(Frame::Request(number, method, request))) => (number, method, request),
             Ok(For(Frame::Cancel(number))) => {
                 self.desk.borrow_mut().cancel(client, number);
+                self.tasks.cancel(client, number);
                 return false;
             }
             Ok(For(Frame::Unknown(number, method))) => {
@@ -169,8 +191,16 @@ impl<S: Server, F: Fn(&S) -> places::Result> Loop<S, F> {
             self.desk.borrow_mut().flush();
         }
         panic::set_caller(Some((client, number)));
-        let changed = self.server.handle(request, Call::new(&self.desk, client, number));
+        let handled = S::handle(&mut self.server, request, Call::new(&self.desk, client, number));
         panic::set_caller(None);
+        let changed = match handled {
+            Handled::Same => false,
+            Handled::Changed => true,
+            Handled::Waits(future) => {
+                self.tasks.begin(client, number, future);
+                true
+            }
+        };
         if let Some(clock) = &mut self.clock {
             let now = Instant::now();
             self.quick[method] = now - std::mem::replace(clock, now) < QUICK;
@@ -178,7 +208,7 @@ impl<S: Server, F: Fn(&S) -> places::Result> Loop<S, F> {
         changed
     }
 
-    fn opening(&self, client: u32, packet: &mut Packet) {
+    fn opening(&mut self, client: u32, packet: &mut Packet) {
         match Opening::read(packet) {
             Ok(Opening::Client(channel)) => self.desk.borrow_mut().admit(channel),
             Ok(Opening::Hello { interface, version }) if interface != S::INTERFACE || version != S::VERSION => {
@@ -186,20 +216,24 @@ impl<S: Server, F: Fn(&S) -> places::Result> Loop<S, F> {
             }
             Ok(Opening::Hello { .. }) => {}
             Ok(Opening::Keeper(_)) => places::log(Level::Warn, "this server keeps no state: its keeper is let go"),
-            Err(error) => self.desk.borrow_mut().expel(client, &error),
+            Err(error) => self.expel(client, &error),
         }
     }
 
     /// What is no frame ends its client's connection; what only has the wrong arguments is answered.
-    fn unreadable(&self, client: u32, packet: &mut Packet, error: &places::Error) {
-        let mut desk = self.desk.borrow_mut();
+    fn unreadable(&mut self, client: u32, packet: &mut Packet, error: &places::Error) {
         match (frame::head(packet), error) {
             (Some((number, method)), places::Error::Decode(why)) if S::method(&method).is_some() => {
                 let (why, interface) = (why.clone(), S::INTERFACE.to_owned());
-                desk.fail(client, number, &Failure::BadArguments { method, why, interface, offers: offers::<S>() });
+                self.desk.borrow_mut().fail(client, number, &Failure::BadArguments { method, why, interface, offers: offers::<S>() });
             }
-            _ => desk.expel(client, error),
+            _ => self.expel(client, error),
         }
+    }
+
+    fn expel(&mut self, client: u32, why: &places::Error) {
+        self.desk.borrow_mut().expel(client, why);
+        self.tasks.leave(client);
     }
 }
 

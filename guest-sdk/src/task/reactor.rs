@@ -7,13 +7,13 @@
 //! forgotten instead leaves a number that may be nobody's, and the host traps the place for it.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem::ManuallyDrop;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::Pollable;
-use crate::bindings::{api, channels, nodes};
+use crate::bindings::{api, channels, events, nodes, types};
 use crate::event::{self, Event, Fired, Source};
 use crate::options::nanos;
 
@@ -89,7 +89,7 @@ impl Drop for Wait {
 ///
 /// The host chooses a timer only where nothing else is ready. Here one that is due has every second turn, so that those who are busy
 /// hear of the time, and a timer that is always due does not keep them from their work.
-pub(super) fn turn(wait: bool) -> bool {
+pub(crate) fn turn(wait: bool) -> bool {
     let mut timer: Option<(Instant, u64)> = None;
     let mut waiting = Vec::new();
     REACTOR.with_borrow(|reactor| {
@@ -127,6 +127,53 @@ pub(super) fn turn(wait: bool) -> bool {
         waker.wake();
     }
     true
+}
+
+/// Marks the keys of a selector that are futures' numbers here.
+pub(crate) const FUTURE: u64 = 1 << 63;
+
+/// Registers with a selector what futures wait for, and takes back what they wait for no more; `known` is what it has. Whether one
+/// waits for a pollable, which no selector takes.
+pub(crate) fn register(selector: &events::Selector, known: &mut BTreeSet<u64>) -> Result<bool, types::Error> {
+    REACTOR.with_borrow(|reactor| {
+        known.retain(|number| {
+            let waits = matches!(reactor.slots.get(number), Some(Slot::Waiting(..)));
+            if !waits {
+                selector.remove(FUTURE | number);
+            }
+            waits
+        });
+        let mut pollable = false;
+        for (&number, slot) in &reactor.slots {
+            let Slot::Waiting(interest, _) = slot else { continue };
+            match *interest {
+                Interest::Pollable(_) => pollable = true,
+                _ if known.contains(&number) => {}
+                Interest::At(time) => {
+                    let left = nanos(time.saturating_duration_since(Instant::now()));
+                    selector.add(FUTURE | number, &Source::After(left))?;
+                    known.insert(number);
+                }
+                interest => {
+                    selector.add(FUTURE | number, &Handle::new(interest).source())?;
+                    known.insert(number);
+                }
+            }
+        }
+        Ok(pollable)
+    })
+}
+
+/// What a selector saw for a future, which is woken.
+pub(crate) fn fire(number: u64, fired: Fired) {
+    let woken = REACTOR.with_borrow_mut(|reactor| match reactor.slots.get_mut(&number) {
+        Some(slot @ Slot::Waiting(..)) => Some(std::mem::replace(slot, Slot::Fired(fired))),
+        // It waits no more, or has been told.
+        _ => None,
+    });
+    if let Some(Slot::Waiting(_, waker)) = woken {
+        waker.wake();
+    }
 }
 
 fn interest(source: &Source<'_>) -> Interest {

@@ -1,5 +1,6 @@
 //! The servers that `rpc.rs` makes claims about.
 
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -233,5 +234,93 @@ impl Counter {
     #[restore]
     fn restore(count: u64) -> Self {
         Self(count)
+    }
+}
+
+/// Has handlers that wait.
+#[derive(Default)]
+pub(crate) struct Patient {
+    other: RefCell<Option<PatientClient>>,
+    waiting: Cell<u32>,
+    done: Cell<u32>,
+}
+
+/// Counts a handler as long as it is there.
+struct Waits<'a>(&'a Cell<u32>);
+
+impl<'a> Waits<'a> {
+    fn count(waiting: &'a Cell<u32>) -> Self {
+        waiting.set(waiting.get() + 1);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+#[places_rpc::server]
+impl Patient {
+    /// Whom it asks.
+    fn know(&self, other: Channel) {
+        self.other.replace(Some(PatientClient::from(other)));
+    }
+
+    /// Asks the other, which asks back, so often.
+    async fn bounce(&self, times: u32) -> Result<u32, String> {
+        let Some(fewer) = times.checked_sub(1) else { return Ok(0) };
+        let other = self.other.borrow().clone().ok_or("it knows nobody")?;
+        let call = other.bounce_async(fewer).map_err(|error| error.to_string())?;
+        Ok(call.await.map_err(|error| error.to_string())?? + 1)
+    }
+
+    /// How many were done before.
+    async fn sleep(&self, milliseconds: u64) -> u32 {
+        let _waits = Waits::count(&self.waiting);
+        after(Duration::from_millis(milliseconds)).await;
+        self.done.replace(self.done.get() + 1)
+    }
+
+    #[cast]
+    async fn doze(&self, milliseconds: u64) {
+        self.sleep(milliseconds).await;
+    }
+
+    async fn panic(&self, why: &str) {
+        after(Duration::from_millis(1)).await;
+        panic!("{why}");
+    }
+
+    fn waiting(&self) -> u32 {
+        self.waiting.get()
+    }
+
+    fn done(&self) -> u32 {
+        self.done.get()
+    }
+}
+
+/// Counts on from life to life, and takes its time.
+#[derive(Default)]
+pub(crate) struct Slow(Cell<u64>);
+
+#[places_rpc::server]
+impl Slow {
+    async fn next(&self) -> u64 {
+        after(Duration::from_millis(1)).await;
+        self.0.set(self.0.get() + 1);
+        self.0.get()
+    }
+
+    #[snapshot]
+    fn snapshot(&self) -> u64 {
+        self.0.get()
+    }
+
+    #[restore]
+    fn restore(count: u64) -> Self {
+        Self(Cell::new(count))
     }
 }

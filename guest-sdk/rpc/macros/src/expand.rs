@@ -26,12 +26,12 @@ pub(crate) fn beside(error: &Error, item: &TokenStream) -> TokenStream {
 /// The implementation of `places_rpc::Server`, and of `Kept`.
 fn server(interface: &Interface, version: u32) -> TokenStream {
     let Interface { name, methods, has_new, kept, .. } = interface;
-    let text = name.to_string();
+    let (text, shares) = (name.to_string(), methods.iter().any(|method| method.is_async));
     let shown = methods.iter().map(Method::shown);
     let (names, numbers): (Vec<_>, Vec<_>) = methods.iter().map(Method::name).zip(0usize..).unzip();
     let variants: Vec<_> = numbers.iter().map(|number| format_ident!("Method{number}")).collect();
     let arguments: Vec<_> = methods.iter().map(Method::arguments).collect();
-    let handled = methods.iter().map(Method::handled);
+    let handled = methods.iter().map(|method| method.handled(shares));
     let start = if *has_new { quote!(Self::new()) } else { quote!(::core::default::Default::default()) };
     let kept = kept.as_ref().map(|Kept { snapshot, restore, state }| {
         quote! {
@@ -83,7 +83,11 @@ fn server(interface: &Interface, version: u32) -> TokenStream {
                     }
                 }
 
-                fn handle(&mut self, __request: Request, __call: ::places_rpc::__macro::Call) -> bool {
+                fn handle(
+                    __this: &mut ::std::rc::Rc<Self>,
+                    __request: Request,
+                    __call: ::places_rpc::__macro::Call,
+                ) -> ::places_rpc::__macro::Handled {
                     match __request {
                         #(Request::#variants(__arguments) => #handled)*
                     }
@@ -160,6 +164,19 @@ fn client(interface: &Interface, visibility: &Visibility, version: u32) -> Token
             /// `CallError::Connect`, where there is none so long.
             #visibility fn reconnecting(node: &::places::Node, name: &str) -> ::core::result::Result<Self, ::places_rpc::CallError> {
                 ::core::result::Result::Ok(Self(::places_rpc::__macro::Client::reconnecting(Self::INTERFACE, node, name)?))
+            }
+
+            /// As `reconnecting`, of a server that may be on any of some nodes, given by their addresses as for `Node::connect`: the
+            /// first of them that has a place of that name, and when that is lost the next.
+            ///
+            /// # Errors
+            /// `CallError::Connect`, where none has it so long.
+            #visibility fn following<A: ::core::convert::Into<::std::string::String>>(
+                nodes: impl ::core::iter::IntoIterator<Item = A>,
+                name: &str,
+            ) -> ::core::result::Result<Self, ::places_rpc::CallError> {
+                let nodes = nodes.into_iter().map(::core::convert::Into::into).collect();
+                ::core::result::Result::Ok(Self(::places_rpc::__macro::Client::following(Self::INTERFACE, nodes, name)?))
             }
 
             /// The same connection, for calls that take so long at most.

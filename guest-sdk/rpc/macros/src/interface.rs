@@ -99,6 +99,13 @@ impl Interface {
         if methods.is_empty() {
             return Err(Error::new_spanned(&name, format!("`{name}` offers nothing: a method takes `&self` or `&mut self`")));
         }
+        if methods.iter().any(|method| method.is_async)
+            && let Some(method) = methods.iter().find(|method| method.changes)
+        {
+            let message = "a server with an async method has `&self` in all of them, for others go on while that one waits: keep what \
+                           changes in a `Cell` or a `RefCell`";
+            return Err(Error::new_spanned(&method.name, message));
+        }
         let kept = match (snapshot, restore) {
             (Some(snapshot), Some(restore)) => {
                 let ReturnType::Type(_, state) = snapshot.output else {

@@ -8,7 +8,7 @@ use syn::{Attribute, Error, FnArg, GenericArgument, ImplItemFn, Pat, PathArgumen
 /// The most parameters that `places_rpc::Parameters` is made for.
 const MOST: usize = 8;
 /// Names that a client has already.
-const TAKEN: [&str; 4] = ["connect", "reconnecting", "within", "from"];
+const TAKEN: [&str; 5] = ["connect", "reconnecting", "following", "within", "from"];
 
 pub(crate) struct Method {
     pub(crate) name: Ident,
@@ -17,6 +17,7 @@ pub(crate) struct Method {
     pub(crate) answer: Answer,
     /// Whether it takes `&mut self`.
     pub(crate) changes: bool,
+    pub(crate) is_async: bool,
 }
 
 pub(crate) struct Parameter {
@@ -41,12 +42,6 @@ impl Method {
     pub(crate) fn of(function: &ImplItemFn, is_cast: bool) -> Result<Self, Error> {
         let signature = &function.sig;
         let name = signature.ident.clone();
-        if let Some(keyword) = &signature.asyncness {
-            return Err(Error::new_spanned(
-                keyword,
-                "a method of a server is not async: to answer later, take a `Reply<T>` as the last parameter",
-            ));
-        }
         if let Some(parameter) = signature.generics.params.first() {
             return Err(Error::new_spanned(
                 parameter,
@@ -63,6 +58,7 @@ impl Method {
                 return Err(Error::new_spanned(other, "a method of a server takes `&self` or `&mut self`: the server lives on after it"));
             }
         };
+        let is_async = signature.asyncness.is_some();
         let mut parameters = inputs.map(Parameter::of).collect::<Result<Vec<_>, _>>()?;
         let deferred = parameters.last().and_then(|last| reply(&last.declared));
         let answer = match (is_cast, deferred, &signature.output) {
@@ -75,6 +71,12 @@ impl Method {
             (true, None, ReturnType::Default) => Answer::Cast,
             (false, Some(_), ReturnType::Type(_, ty)) => {
                 return Err(Error::new_spanned(ty, "a method that takes a `Reply` answers by it, and returns nothing"));
+            }
+            (false, Some(_), ReturnType::Default) if is_async => {
+                return Err(Error::new_spanned(
+                    &parameters[parameters.len() - 1].declared,
+                    "an async method answers when it is done, by what it returns: it takes no `Reply`",
+                ));
             }
             (false, Some(ty), ReturnType::Default) => {
                 parameters.pop();
@@ -95,7 +97,7 @@ impl Method {
             ));
         }
         let docs = function.attrs.iter().filter(|attribute| attribute.path().is_ident("doc")).cloned().collect();
-        Ok(Self { name, docs, parameters, answer, changes })
+        Ok(Self { name, docs, parameters, answer, changes, is_async })
     }
 
     /// As errors show it: `set(k, v)`.
@@ -116,27 +118,61 @@ impl Method {
         quote!((#(#types,)*))
     }
 
-    /// Calls it with what was read, and answers.
-    pub(crate) fn handled(&self) -> TokenStream {
-        let (name, changes) = (&self.name, self.changes);
+    /// Calls it with what was read, and answers; `shares` says whether other handlers may share the state with it.
+    pub(crate) fn handled(&self, shares: bool) -> TokenStream {
+        let name = &self.name;
         let names: Vec<_> = self.parameters.iter().map(|parameter| &parameter.name).collect();
-        let passed =
-            self.parameters.iter().map(|Parameter { name, is_borrowed, .. }| if *is_borrowed { quote!(&#name) } else { quote!(#name) });
+        let passed: Vec<_> = self
+            .parameters
+            .iter()
+            .map(|Parameter { name, is_borrowed, .. }| if *is_borrowed { quote!(&#name) } else { quote!(#name) })
+            .collect();
+        if self.is_async {
+            let body = match &self.answer {
+                Answer::Value(ty) | Answer::Deferred(ty) => {
+                    let answer = quote_spanned!(ty.span()=> __reply.send(__value));
+                    quote! {
+                        let __value: #ty = __this.#name(#(#passed),*).await;
+                        #answer;
+                    }
+                }
+                Answer::Cast => quote! {
+                    __this.#name(#(#passed),*).await;
+                    __reply.send(());
+                },
+            };
+            let ty = match &self.answer {
+                Answer::Value(ty) | Answer::Deferred(ty) => quote!(#ty),
+                Answer::Cast => quote!(()),
+            };
+            return quote! {{
+                let (#(#names,)*) = __arguments;
+                let (__this, __reply) = (::std::rc::Rc::clone(__this), __call.reply::<#ty>());
+                ::places_rpc::__macro::Handled::Waits(::std::boxed::Box::pin(async move { #body }))
+            }};
+        }
         let body = match &self.answer {
-            Answer::Cast => quote!(self.#name(#(#passed),*);),
-            Answer::Deferred(_) => quote!(self.#name(#(#passed,)* __call.reply());),
+            Answer::Cast => quote! {
+                __this.#name(#(#passed),*);
+                __call.answer(&());
+            },
+            Answer::Deferred(_) => quote!(__this.#name(#(#passed,)* __call.reply());),
             Answer::Value(ty) => {
                 let answer = quote_spanned!(ty.span()=> __call.answer(&__value));
                 quote! {
-                    let __value: #ty = self.#name(#(#passed),*);
+                    let __value: #ty = __this.#name(#(#passed),*);
                     #answer;
                 }
             }
         };
+        let alone = self.changes.then(|| quote!(let __this = ::places_rpc::__macro::alone(__this);));
+        // What is shared may be changed through `&self` too.
+        let done = if self.changes || shares { quote!(Changed) } else { quote!(Same) };
         quote! {{
             let (#(#names,)*) = __arguments;
+            #alone
             #body
-            #changes
+            ::places_rpc::__macro::Handled::#done
         }}
     }
 
