@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what building placehost and its guests needs, and says so: a C compiler (from apt, if there is none) and Rust's target
 # wasm32-wasip2. Does nothing where they are there. In a container it also installs what some tests need, which are skipped without:
-# sshd (openssh-server; it starts no server) and iproute2.
+# sshd (openssh-server; it starts no server) and iproute2. And everywhere, where there is python3, a server of S3 for the tests of object
+# stores: the package moto with flask from PyPI, in target/s3-server (21 s and 140 MB).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -27,5 +28,12 @@ if [ ${#missing[@]} -gt 0 ]; then
     else
         echo "setup: some tests are skipped for want of ${missing[*]}; install it if you want them" >&2
     fi
+fi
+if [ ! -x target/s3-server/bin/moto_server ]; then
+    echo "setup: installing what tests need (pip install moto[s3] flask flask-cors, in target/s3-server)" >&2
+    { python3 -m venv target/s3-server && target/s3-server/bin/pip install -q --disable-pip-version-check 'moto[s3]==5.*' flask flask-cors >&2; } || {
+        echo "setup: that failed; the tests that need it are skipped" >&2
+        rm -rf target/s3-server
+    }
 fi
 scripts/setup-guest-target.sh

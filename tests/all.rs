@@ -25,6 +25,7 @@ mod member;
 mod mpi;
 mod mutations;
 mod nodes;
+mod objects;
 mod partition;
 mod remote;
 mod rpc;

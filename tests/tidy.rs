@@ -165,6 +165,11 @@ fn only_net_knows_quinn_rustls_and_rcgen() {
 }
 
 #[test]
+fn only_objects_knows_object_store() {
+    absent(host_without(&["objects"]), &["object_store::", "reqwest"]);
+}
+
+#[test]
 fn net_knows_neither_wasmtime_nor_places() {
     let net = sources("host/src", ".rs").into_iter().filter(|file| belongs(file, "net"));
     absent(net, &["wasmtime", "crate::place", "crate::engine", "crate::host", "crate::imports"]);

@@ -7,4 +7,4 @@ wit_bindgen::generate!({
     with: { "wasi:io/poll@0.2.12": wasip2::io::poll },
 });
 
-pub(crate) use self::places::core::{channels, events, logging, nodes, places as api, types};
+pub(crate) use self::places::core::{channels, events, logging, nodes, objects, places as api, types};

@@ -63,7 +63,8 @@
 //! * [`task`] is for what waits without stopping the place: every event of `sync` can be awaited. A [`Router`] is a loop with handlers
 //!   for messages, ends, timers.
 //! * [`exit`] ends the place with a code, [`log!`] writes to the host's log. `std::env::args`, `std::env::var`, `std::fs` and
-//!   `std::net` work as usual, as far as the place was granted anything. [`scratch()`] is a directory of the place's own.
+//!   `std::net` work as usual, as far as the place was granted anything. [`scratch()`] is a directory of the place's own, [`objects`]
+//!   are what lies in buckets of S3.
 //!
 //! A place that panics, or goes over its limits, ends itself alone: its parent reads the reason from [`Place::wait`].
 
@@ -77,6 +78,7 @@ mod log;
 mod message;
 mod monitor;
 mod node;
+pub mod objects;
 mod options;
 mod packet;
 mod place;

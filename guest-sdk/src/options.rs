@@ -148,6 +148,8 @@ pub struct Grants {
     pub dirs: Vec<String>,
     /// A scratch directory of its own: see [`scratch`](crate::scratch()).
     pub scratch: bool,
+    /// Of its parent's object stores, by their URL: one of them or below it, with `:ro` behind it to read only.
+    pub objects: Vec<String>,
     /// Of its parent's environment variables, by name.
     pub env: Vec<String>,
     /// The network.
@@ -159,8 +161,9 @@ pub struct Grants {
 impl Grants {
     /// The same in the words of the contract.
     fn raw(self) -> api::Grants {
-        let Self { mut dirs, scratch, env, network, nodes } = self;
+        let Self { mut dirs, scratch, objects, env, network, nodes } = self;
         dirs.extend(scratch.then(|| SCRATCH.to_owned()));
+        dirs.extend(objects);
         api::Grants { dirs, env, network, nodes }
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::channel::Bounds;
 use crate::log::LogTo;
+use crate::objects::{ObjectUrl, UrlError};
 use crate::place::Scratch;
 
 /// The memory of a place where nobody said otherwise: 64 MiB.
@@ -82,6 +83,8 @@ pub struct Grants {
     /// A directory of its own, at [`SCRATCH`]: empty at first, and gone when the place is. A child that gets all its parent has shares
     /// it; one that is granted this by name, or runs on another node, has another one. Needs [`crate::HostBuilder::scratch`].
     pub scratch: bool,
+    /// Object stores.
+    pub objects: Vec<Objects>,
     /// Environment variables, as name and value.
     pub env: Vec<(String, String)>,
     /// TCP, UDP and name look-up.
@@ -99,6 +102,40 @@ pub struct Dir {
     pub guest: String,
     /// Whether the place may only read.
     pub read_only: bool,
+}
+
+/// A part of an object store that a place may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Objects {
+    /// All that lies under it.
+    pub url: ObjectUrl,
+    /// Whether the place may only read.
+    pub read_only: bool,
+    /// What was granted at first, of which this is a part: no link leads out of that.
+    pub(crate) root: ObjectUrl,
+}
+
+impl Objects {
+    /// All that lies under a URL.
+    pub fn new(url: ObjectUrl, read_only: bool) -> Self {
+        Self { root: url.clone(), url, read_only }
+    }
+
+    /// `URL` or `URL:ro`; nothing where the text is no URL at all.
+    pub fn parse(text: &str) -> Option<Result<Self, UrlError>> {
+        if !text.contains("://") {
+            return None;
+        }
+        let (url, read_only) = text.strip_suffix(":ro").map_or((text, false), |url| (url, true));
+        Some(url.parse().map(|url| Self::new(url, read_only)))
+    }
+
+    /// As much of it as lies in these: itself, perhaps only to read; nothing where it lies in none.
+    pub(crate) fn within(&self, granted: &[Self]) -> Option<Self> {
+        let above = || granted.iter().filter(|granted| granted.url.contains(&self.url));
+        let by = above().find(|granted| !granted.read_only).or_else(|| above().next())?;
+        Some(Self { url: self.url.clone(), read_only: self.read_only || by.read_only, root: by.root.clone() })
+    }
 }
 
 /// Where a place's output goes; clones share it.

@@ -12,6 +12,7 @@ use crate::config::{Output, PlaceConfig};
 use crate::engine::{self, Cache, CacheError, EngineConfig, EngineError, Inspection, LoadError, Module, Modules, Origin, Source, Tiers};
 use crate::id::{self, NodeId, PlaceId};
 use crate::node::{CreateOptions, Network, Node, NodeError, Order, SpawnOptions};
+use crate::objects::Stores;
 use crate::place::{self, LookupError, Owner, Place, PlaceInfo, Registry, Request, Scratches, SpawnError};
 use crate::router::{NetworkConfig, Router};
 
@@ -46,6 +47,7 @@ pub(crate) struct Shared {
     /// Folders, beside that of its own module, from which a place may start modules.
     pub(crate) module_dirs: Vec<PathBuf>,
     pub(crate) scratches: Scratches,
+    pub(crate) stores: Stores,
     pub(crate) max_places: u32,
     pub(crate) largest_memory: u64,
     pub(crate) preempt: bool,
@@ -262,10 +264,12 @@ impl Host {
         self.0.detached.end();
     }
 
-    /// Removes what is left of scratch directories, and makes no more. A process calls this after [`Self::shut_down`], as its last
-    /// places may end too late to remove theirs; what is left all the same, the next one that makes some in that directory removes.
-    pub async fn clear_scratch(&self) {
+    /// Removes what is left of scratch directories and of objects that were not finished, and makes no more scratch directories. A process
+    /// calls this after [`Self::shut_down`], as its last places may end too late for that. What is left of scratch directories all the
+    /// same, the next one that makes some in that directory removes.
+    pub async fn clean_up(&self) {
         let host = Arc::clone(&self.0);
+        self.0.stores.given_up().await;
         // Where the runtime is shut down already, the next process does it.
         let _ = self.0.runtime.spawn_blocking(move || host.scratches.clear()).await;
     }
@@ -391,6 +395,7 @@ impl HostBuilder {
             modules: Modules::new(engine.clone(), Arc::clone(&tiers.first().linker), cache),
             module_dirs: self.module_dirs,
             scratches: Scratches::new(self.scratch),
+            stores: Stores::new(runtime.clone()),
             max_places,
             largest_memory: engine::largest_memory(max_places),
             preempt: self.preempt,

@@ -6,6 +6,7 @@ mod channels;
 mod events;
 mod logging;
 mod nodes;
+mod objects;
 mod places;
 mod types;
 

@@ -8,7 +8,7 @@ pub(crate) mod blob;
 pub mod bundle;
 pub mod certificate;
 pub mod clock;
-mod crypto;
+pub(crate) mod crypto;
 mod drain;
 pub mod endpoint;
 mod folder;

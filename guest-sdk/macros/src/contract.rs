@@ -18,6 +18,7 @@ const CORE: &str = concat!(
     include_str!("../../../wit/nodes.wit"),
     include_str!("../../../wit/places.wit"),
     include_str!("../../../wit/logging.wit"),
+    include_str!("../../../wit/objects.wit"),
 );
 
 /// The name of the custom section for a start function.

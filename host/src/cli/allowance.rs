@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
-use placehost::{DEFAULT_MEMORY, Dir, Grants, Host, HostBuilder, Limits, SCRATCH, machine};
+use placehost::{DEFAULT_MEMORY, Dir, Grants, Host, HostBuilder, Limits, Objects, SCRATCH, machine};
 
 use super::error::CliError;
 use super::exit_code::ExitCode;
@@ -25,6 +25,13 @@ pub(crate) struct Allowance {
     /// Its size has no bound but the file system's. What a process has left in DIR that was killed, the next one removes.
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
+
+    /// Grant the objects under s3://BUCKET/PREFIX or file:///DIR; can be repeated.
+    ///
+    /// The credentials for s3 are those of the environment here (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT, …), and
+    /// no place sees them.
+    #[arg(long, value_name = "URL[:ro]", value_parser = parse::objects)]
+    objects: Vec<Objects>,
 
     /// Grant the network: TCP, UDP and name look-up.
     #[arg(long)]
@@ -114,12 +121,20 @@ impl Allowance {
     /// One is not.
     pub(crate) fn check_dirs(&self) -> Result<(), CliError> {
         self.dir.iter().try_for_each(|Dir { host, .. }| check_dir("--dir", host))?;
-        self.scratch.iter().try_for_each(|dir| check_dir("--scratch", dir))
+        self.scratch.iter().try_for_each(|dir| check_dir("--scratch", dir))?;
+        self.objects.iter().filter_map(|objects| objects.url.directory()).try_for_each(|dir| check_dir("--objects", &dir))
     }
 
     /// What each place may reach.
     pub(crate) fn grants(&self, env: Vec<(String, String)>) -> Grants {
-        Grants { dirs: self.dir.clone(), scratch: self.scratch.is_some(), env, network: self.net, nodes: self.allow_nodes }
+        Grants {
+            dirs: self.dir.clone(),
+            scratch: self.scratch.is_some(),
+            objects: self.objects.clone(),
+            env,
+            network: self.net,
+            nodes: self.allow_nodes,
+        }
     }
 }
 

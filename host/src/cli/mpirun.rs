@@ -172,7 +172,7 @@ async fn conduct(host: &Host, args: &Args, mut config: PlaceConfig, order: &Valu
     };
     tokio::select! {
         _ = signals.next() => {}
-        () = async { host.disconnect().await; host.clear_scratch().await } => {}
+        () = async { host.disconnect().await; host.clean_up().await } => {}
     }
     ended
 }

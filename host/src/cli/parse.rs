@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use placehost::net::address::{Address, DEFAULT_PORT};
-use placehost::{Dir, NodeId, PlaceId};
+use placehost::{Dir, NodeId, Objects, PlaceId};
 
 /// Bytes: `65536`, `64KiB`, `64MiB`, `1G`. Without a `B` the units are the binary ones, as everywhere in Unix; `KB`, `MB` and
 /// `GB` are powers of ten.
@@ -66,6 +66,12 @@ pub(crate) fn dir(text: &str) -> Result<Dir, String> {
         (_, "") => Err("it names no directory in the place behind the `::`".into()),
         _ => Ok(Dir { host: PathBuf::from(host), guest: guest.to_owned(), read_only }),
     }
+}
+
+/// Objects to grant: `URL`, and `:ro` behind it.
+pub(crate) fn objects(text: &str) -> Result<Objects, String> {
+    let parsed = Objects::parse(text).unwrap_or_else(|| text.parse().map(|url| Objects::new(url, false)));
+    parsed.map_err(|error| error.to_string())
 }
 
 /// Where a place is to run.

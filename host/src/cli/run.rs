@@ -88,6 +88,7 @@ Examples:
   placehost run sum.wasm < numbers.jsonl                Send each line of a file
   placehost run tool.wasm -- --depth 3                  Give the place arguments
   placehost run tool.wasm --dir data::/data:ro --net    Let it read a directory and use the network
+  placehost run tool.wasm --objects s3://corpus:ro      Let it read what is in a bucket
   placehost run job.wasm --memory 1GiB --deadline 1m    Bound what it uses
   placehost run job.wasm --at host2                     Run it on the node there
   placehost run job.wasm --at ssh://host2               Launch a node there for it";
@@ -174,7 +175,7 @@ async fn conduct(host: &Host, args: &Args, plan: Plan, workers: &Handle) -> Resu
 async fn leave(host: &Host, signals: &mut Signals) {
     tokio::select! {
         _ = signals.next() => {}
-        () = async { host.disconnect().await; host.clear_scratch().await } => {}
+        () = async { host.disconnect().await; host.clean_up().await } => {}
     }
 }
 

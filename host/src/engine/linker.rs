@@ -3,13 +3,13 @@
 use wasmtime::component::{Component, HasSelf, InstancePre};
 use wasmtime::{Engine, component};
 
-use crate::bindings::places::core::{channels, events, logging, nodes, places, types};
+use crate::bindings::places::core::{channels, events, logging, nodes, objects, places, types};
 use crate::place::State;
 
 /// The WASI packages that a place may import, all at version 0.2.
 const WASI: [&str; 6] = ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:io", "wasi:random", "wasi:sockets"];
 /// The interfaces of the contract, at version 0.2.
-const OURS: [&str; 6] = ["channels", "events", "logging", "nodes", "places", "types"];
+const OURS: [&str; 7] = ["channels", "events", "logging", "nodes", "objects", "places", "types"];
 
 /// Binds a component's imports to the host.
 pub(crate) struct Linker(component::Linker<State>);
@@ -22,6 +22,7 @@ impl Linker {
         events::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut State| state)?;
         logging::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut State| state)?;
         nodes::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut State| state)?;
+        objects::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut State| state)?;
         places::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut State| state)?;
         types::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut State| state)?;
         Ok(Self(linker))

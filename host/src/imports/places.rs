@@ -11,7 +11,7 @@ use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 use super::types::chain;
 use crate::bindings::places::core::places::{Error, ExitReason, Grants, Host, HostMonitor, HostPlace, PlaceId, SpawnOptions};
 use crate::channel::Channel;
-use crate::config::{self, Limits, Output, PlaceConfig, SCRATCH};
+use crate::config::{self, Limits, Objects, Output, PlaceConfig, SCRATCH};
 use crate::engine::LoadError;
 use crate::node::{Node, Order};
 use crate::place::{ExitCall, LONGEST, Monitor, Place, Prefixed, SpawnError, State};
@@ -251,8 +251,14 @@ fn narrow(had: &config::Grants, wanted: Grants) -> Result<config::Grants, Error>
     if wanted.nodes && !had.nodes {
         return Err(denied("other nodes".into()));
     }
-    let (mut dirs, mut scratch) = (Vec::new(), false);
+    let (mut dirs, mut scratch, mut objects) = (Vec::new(), false, Vec::new());
     for path in wanted.dirs {
+        if let Some(wanted) = Objects::parse(&path) {
+            let wanted = wanted.map_err(|error| Error::Invalid(error.to_string()))?;
+            let found = wanted.within(&had.objects);
+            objects.push(found.ok_or_else(|| denied(format!("the objects of `{}` (`--objects`)", wanted.url)))?);
+            continue;
+        }
         match had.dirs.iter().find(|dir| dir.guest == path) {
             Some(dir) => dirs.push(dir.clone()),
             None if path == SCRATCH && had.scratch => scratch = true,
@@ -267,6 +273,7 @@ fn narrow(had: &config::Grants, wanted: Grants) -> Result<config::Grants, Error>
     Ok(config::Grants {
         dirs,
         scratch,
+        objects,
         env: wanted.env.into_iter().map(variable).collect::<Result<_, _>>()?,
         network: wanted.network,
         nodes: wanted.nodes,

@@ -71,7 +71,7 @@ fn wasi(life: &Life, config: &PlaceConfig, scratch: Option<&Scratch>) -> wasmtim
     let mut wasi = WasiCtxBuilder::new();
     wasi.arg(&life.start).args(&config.args);
     wasi.stdout(Stream(config.stdout.clone())).stderr(Stream(config.stderr.clone()));
-    let Grants { dirs, scratch: _, env, network, nodes: _ } = &config.grants;
+    let Grants { dirs, scratch: _, objects: _, env, network, nodes: _ } = &config.grants;
     wasi.envs(env);
     for dir in dirs {
         let permissions = if dir.read_only { FsPerms::ReadOnly } else { FsPerms::ReadWrite };

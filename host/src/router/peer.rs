@@ -281,10 +281,11 @@ impl Drop for Abandon<'_> {
     }
 }
 
-/// The directories, by the names under which that node may have them too.
+/// The directories and object stores, by the names under which that node may have them too.
 fn dirs(grants: &Grants) -> Vec<(String, bool)> {
     let scratch = grants.scratch.then(|| (SCRATCH.to_owned(), false));
-    grants.dirs.iter().map(|dir| (dir.guest.clone(), dir.read_only)).chain(scratch).collect()
+    let objects = grants.objects.iter().map(|objects| (objects.url.to_string(), objects.read_only));
+    grants.dirs.iter().map(|dir| (dir.guest.clone(), dir.read_only)).chain(scratch).chain(objects).collect()
 }
 
 /// A place elsewhere that has ended is no longer its owner's to end.

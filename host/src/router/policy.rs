@@ -3,7 +3,7 @@
 use placehost_proto::frame::{Refusal, Spawn};
 
 use crate::channel::Bounds;
-use crate::config::{Dir, Grants, Limits, Output, PlaceConfig, SCRATCH};
+use crate::config::{Dir, Grants, Limits, Objects, Output, PlaceConfig, SCRATCH};
 use crate::place::LONGEST;
 
 /// What other nodes may do here, and what their places may have at most. The default lets them start and end places, look at what
@@ -87,8 +87,17 @@ impl Policy {
         if wanted.explicit && wanted.nodes && !self.grants.nodes {
             return Err(refuse("other nodes".into()));
         }
-        let (mut dirs, mut scratch) = (Vec::new(), false);
+        let (mut dirs, mut scratch, mut objects) = (Vec::new(), false, Vec::new());
         for (guest, read_only) in &wanted.dirs {
+            if let Some(Ok(Objects { url, .. })) = Objects::parse(guest) {
+                let wanted = Objects::new(url, *read_only);
+                match wanted.within(&self.grants.objects) {
+                    Some(granted) => objects.push(granted),
+                    None if spawn.grants.explicit => return Err(refuse(format!("the objects of `{guest}`"))),
+                    None => {}
+                }
+                continue;
+            }
             match self.grants.dirs.iter().find(|dir| dir.guest == *guest) {
                 Some(dir) => dirs.push(Dir { read_only: dir.read_only || *read_only, ..dir.clone() }),
                 None if guest == SCRATCH && self.grants.scratch => scratch = true,
@@ -100,6 +109,7 @@ impl Policy {
         Ok(Grants {
             dirs,
             scratch,
+            objects,
             env: wanted.env.clone(),
             network: wanted.network && self.grants.network,
             nodes: wanted.nodes && self.grants.nodes,
