@@ -100,8 +100,8 @@ fn a_job_is_shown_by_lines_where_there_is_no_terminal() {
     let job = Job::new();
     let planned = "10 map tasks over 2.00 KiB and 2 reduce tasks\n";
     let shown = "\
-maps 5/10, shuffled 1.50 KiB, reduces 0/2, 2 workers, 1 retry, 1.5 s left
-maps 10/10, shuffled 1.50 KiB, reduces 1/2, 2 workers, 1 retry, 1.5 s left
+maps 5/10, reduces 0/2, shuffled 1.50 KiB, 1.5 s left, 2 workers, 1 retry
+maps 10/10, reduces 1/2, shuffled 1.50 KiB, 1.5 s left, 2 workers, 1 retry
 warning: map task 3, attempt 1, on worker `host2`, of `/data/a.txt @ 0 + 9`, at byte 7: no number; it is tried again
 warning: worker `host1` is lost: it does not answer; 2 map tasks that had ended run again
 ";

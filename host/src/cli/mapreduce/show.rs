@@ -142,8 +142,8 @@ impl<S: Sink> Sink for Beside<S> {
 }
 
 fn bar() -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
-    bar.set_style(ProgressStyle::with_template("{bar:20} {wide_msg}").expect("the template is well-formed"));
+    let bar = ProgressBar::with_draw_target(Some(1), ProgressDrawTarget::stderr());
+    bar.set_style(ProgressStyle::with_template("{bar:10} {wide_msg}").expect("the template is well-formed"));
     bar
 }
 
@@ -154,21 +154,17 @@ fn show_on(bar: &ProgressBar, of: &Value) {
     bar.set_message(progress(of));
 }
 
-/// How far a job is: `maps 3/8, shuffled 1.20 MiB, reduces 0/2, 3 workers, 1 retry, 12.0 s left`.
+/// How far a job is: `maps 3/8, reduces 0/2, shuffled 1.20 MiB, 12.0 s left, 3 workers, 1 retry`.
 fn progress(of: &Value) -> String {
     let tasks = |kind: &str| format!("{kind} {}/{}", number(&of[kind], "done"), number(&of[kind], "of"));
-    let mut parts = vec![
-        tasks("maps"),
-        format!("shuffled {}", BinaryBytes(number(of, "shuffled"))),
-        tasks("reduces"),
-        count(number(of, "workers"), "worker"),
-    ];
+    let mut parts = vec![tasks("maps"), tasks("reduces"), format!("shuffled {}", BinaryBytes(number(of, "shuffled")))];
+    parts.extend(of["left"].as_u64().map(|left| format!("{} left", time(left))));
+    parts.push(count(number(of, "workers"), "worker"));
     match number(of, "retries") {
         0 => {}
         1 => parts.push("1 retry".into()),
         retries => parts.push(format!("{retries} retries")),
     }
-    parts.extend(of["left"].as_u64().map(|left| format!("{} left", time(left))));
     parts.join(", ")
 }
 
@@ -224,7 +220,7 @@ mod tests {
     fn progress_is_one_line() {
         let of = json!({ "at": 900, "maps": { "of": 8, "done": 3, "running": 2 }, "reduces": { "of": 2, "done": 0, "running": 0 },
             "bytes-in": 10, "shuffled": 1536, "bytes-out": 0, "workers": 3, "retries": 1, "left": 12_000 });
-        assert_eq!(progress(&of), "maps 3/8, shuffled 1.50 KiB, reduces 0/2, 3 workers, 1 retry, 12.0 s left");
+        assert_eq!(progress(&of), "maps 3/8, reduces 0/2, shuffled 1.50 KiB, 12.0 s left, 3 workers, 1 retry");
     }
 
     #[test]
