@@ -28,6 +28,7 @@ mod nodes;
 mod partition;
 mod remote;
 mod rpc;
+mod scratch;
 mod ssh;
 mod sshd;
 mod strangers;

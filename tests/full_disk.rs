@@ -12,13 +12,13 @@ use crate::lab::{Lab, Node};
 use crate::machines::skip;
 
 /// A file system of some size.
-struct Disk {
+pub(crate) struct Disk {
     folder: TempDir,
 }
 
 impl Disk {
     /// None, which is said, where this machine forbids it.
-    fn new(size: &str) -> Option<Self> {
+    pub(crate) fn new(size: &str) -> Option<Self> {
         let folder = tempfile::tempdir().expect("there is room");
         let options = format!("size={size},mode=0700");
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(folder.path()).output();
@@ -29,7 +29,7 @@ impl Disk {
         }
     }
 
-    fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.folder.path().to_str().expect("its path is text")
     }
 

@@ -63,7 +63,7 @@
 //! * [`task`] is for what waits without stopping the place: every event of `sync` can be awaited. A [`Router`] is a loop with handlers
 //!   for messages, ends, timers.
 //! * [`exit`] ends the place with a code, [`log!`] writes to the host's log. `std::env::args`, `std::env::var`, `std::fs` and
-//!   `std::net` work as usual, as far as the place was granted anything.
+//!   `std::net` work as usual, as far as the place was granted anything. [`scratch()`] is a directory of the place's own.
 //!
 //! A place that panics, or goes over its limits, ends itself alone: its parent reads the reason from [`Place::wait`].
 
@@ -81,6 +81,7 @@ mod options;
 mod packet;
 mod place;
 mod router;
+mod scratch;
 mod selector;
 mod spawner;
 mod start;
@@ -100,6 +101,7 @@ pub use packet::{Packet, Value};
 pub use place::{Module, Place, PlaceId, spawn, this};
 pub use places_macros::{start, sync};
 pub use router::{Entry, Handled, Later, Now, Router};
+pub use scratch::scratch;
 pub use selector::{Happened, Selector};
 pub use spawner::Spawner;
 pub use wasip2::io::poll::Pollable;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::Node;
 use crate::bindings::{api, channels};
+use crate::scratch::SCRATCH;
 
 /// How a place is to be started. What is not said is its parent's; nothing can be more than its parent's.
 ///
@@ -129,7 +130,7 @@ impl Options {
             deadline: self.deadline.map(nanos),
             fuel: self.fuel,
             bounds: channels::Bounds { messages: self.capacity, bytes: None },
-            grants: self.grants.clone().map(|Grants { dirs, env, network, nodes }| api::Grants { dirs, env, network, nodes }),
+            grants: self.grants.clone().map(Grants::raw),
             at: self.at.as_ref().map(Node::raw),
             name: self.name.clone(),
             detached: self.detached,
@@ -145,12 +146,23 @@ impl Options {
 pub struct Grants {
     /// Of its parent's directories, by their path in the guest.
     pub dirs: Vec<String>,
+    /// A scratch directory of its own: see [`scratch`](crate::scratch()).
+    pub scratch: bool,
     /// Of its parent's environment variables, by name.
     pub env: Vec<String>,
     /// The network.
     pub network: bool,
     /// Connecting to other nodes, and creating them.
     pub nodes: bool,
+}
+
+impl Grants {
+    /// The same in the words of the contract.
+    fn raw(self) -> api::Grants {
+        let Self { mut dirs, scratch, env, network, nodes } = self;
+        dirs.extend(scratch.then(|| SCRATCH.to_owned()));
+        api::Grants { dirs, env, network, nodes }
+    }
 }
 
 /// As the contract counts time; more than it can is as good as for ever.

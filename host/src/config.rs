@@ -9,9 +9,13 @@ use std::time::Duration;
 
 use crate::channel::Bounds;
 use crate::log::LogTo;
+use crate::place::Scratch;
 
 /// The memory of a place where nobody said otherwise: 64 MiB.
 pub const DEFAULT_MEMORY: u64 = 64 << 20;
+
+/// The path of its scratch directory in a place, and the name of that grant among those of directories.
+pub const SCRATCH: &str = "/scratch";
 
 /// What one place gets. The default is nothing but memory.
 #[derive(Clone, Debug)]
@@ -33,6 +37,8 @@ pub struct PlaceConfig {
     pub log_to_parent: bool,
     /// What takes it there, where that is another node.
     pub(crate) log: Option<LogTo>,
+    /// Its parent's scratch directory, where it shares that.
+    pub(crate) shared: Option<Arc<Scratch>>,
 }
 
 impl Default for PlaceConfig {
@@ -46,6 +52,7 @@ impl Default for PlaceConfig {
             stderr: Output::new(io::stderr()),
             log_to_parent: false,
             log: None,
+            shared: None,
         }
     }
 }
@@ -72,6 +79,9 @@ impl Default for Limits {
 pub struct Grants {
     /// Directories of this machine.
     pub dirs: Vec<Dir>,
+    /// A directory of its own, at [`SCRATCH`]: empty at first, and gone when the place is. A child that gets all its parent has shares
+    /// it; one that is granted this by name, or runs on another node, has another one. Needs [`crate::HostBuilder::scratch`].
+    pub scratch: bool,
     /// Environment variables, as name and value.
     pub env: Vec<(String, String)>,
     /// TCP, UDP and name look-up.

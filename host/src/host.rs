@@ -12,7 +12,7 @@ use crate::config::{Output, PlaceConfig};
 use crate::engine::{self, Cache, CacheError, EngineConfig, EngineError, Inspection, LoadError, Module, Modules, Origin, Source, Tiers};
 use crate::id::{self, NodeId, PlaceId};
 use crate::node::{CreateOptions, Network, Node, NodeError, Order, SpawnOptions};
-use crate::place::{self, LookupError, Owner, Place, PlaceInfo, Registry, Request, SpawnError};
+use crate::place::{self, LookupError, Owner, Place, PlaceInfo, Registry, Request, Scratches, SpawnError};
 use crate::router::{NetworkConfig, Router};
 
 /// Runs places. Clones are the same host; when the last one and the last place are gone, so is it.
@@ -45,6 +45,7 @@ pub(crate) struct Shared {
     pub(crate) modules: Modules,
     /// Folders, beside that of its own module, from which a place may start modules.
     pub(crate) module_dirs: Vec<PathBuf>,
+    pub(crate) scratches: Scratches,
     pub(crate) max_places: u32,
     pub(crate) largest_memory: u64,
     pub(crate) preempt: bool,
@@ -260,6 +261,14 @@ impl Host {
         self.0.top.end();
         self.0.detached.end();
     }
+
+    /// Removes what is left of scratch directories, and makes no more. A process calls this after [`Self::shut_down`], as its last
+    /// places may end too late to remove theirs; what is left all the same, the next one that makes some in that directory removes.
+    pub async fn clear_scratch(&self) {
+        let host = Arc::clone(&self.0);
+        // Where the runtime is shut down already, the next process does it.
+        let _ = self.0.runtime.spawn_blocking(move || host.scratches.clear()).await;
+    }
 }
 
 /// Configures a [`Host`].
@@ -272,6 +281,7 @@ pub struct HostBuilder {
     fuel: bool,
     cache: Option<PathBuf>,
     module_dirs: Vec<PathBuf>,
+    scratch: Option<PathBuf>,
     stdout: Output,
     stderr: Output,
 }
@@ -287,6 +297,7 @@ impl Default for HostBuilder {
             fuel: false,
             cache: None,
             module_dirs: Vec::new(),
+            scratch: None,
             stdout,
             stderr,
         }
@@ -338,6 +349,15 @@ impl HostBuilder {
         self
     }
 
+    /// Makes scratch directories in this one, for places that are granted them ([`crate::Grants::scratch`]): in a folder that is this
+    /// process's own, so that several processes can share it. What one has left that was killed is removed as the host is built. Their
+    /// size has no bound but the file system's.
+    #[must_use]
+    pub fn scratch(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.scratch = Some(dir.into());
+        self
+    }
+
     /// Connects this host with others. Nothing is opened before it is needed: by [`Host::connect`], [`Host::create`], or
     /// [`Host::listen`].
     #[must_use]
@@ -370,6 +390,7 @@ impl HostBuilder {
             network: OnceLock::new(),
             modules: Modules::new(engine.clone(), Arc::clone(&tiers.first().linker), cache),
             module_dirs: self.module_dirs,
+            scratches: Scratches::new(self.scratch),
             max_places,
             largest_memory: engine::largest_memory(max_places),
             preempt: self.preempt,

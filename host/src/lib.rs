@@ -22,11 +22,11 @@ mod place;
 mod router;
 
 pub use channel::{Blob, Bounds, Channel, Message};
-pub use config::{DEFAULT_MEMORY, Dir, Grants, Limits, Output, PlaceConfig, Sink};
+pub use config::{DEFAULT_MEMORY, Dir, Grants, Limits, Output, PlaceConfig, SCRATCH, Sink};
 pub use engine::{CacheError, DENSE_MEMORY, EngineError, LoadError, MAX_MODULE, Module, ROOMY, largest_memory};
 pub use engine::{Import, Inspection, Kind, Source, StartFunction};
 pub use host::{BuildError, Host, HostBuilder};
 pub use id::{Digest, NodeId, PlaceId};
 pub use node::{CreateOptions, Node, NodeError, PeerInfo, SpawnOptions};
-pub use place::{Activity, ExitReason, Exiting, LookupError, Monitor, Place, PlaceInfo, SpawnError};
+pub use place::{Activity, ExitReason, Exiting, LookupError, Monitor, Place, PlaceInfo, ScratchError, SpawnError};
 pub use router::{Allowed, FindIdentity, NetworkConfig, OnShipping, Policy, Ready, Shipping};

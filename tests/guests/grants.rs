@@ -35,7 +35,7 @@ fn prints_what_it_sees(_: Channel) {
 /// Prints what its child can see, with all it has itself and with nothing.
 #[places::start]
 fn prints_what_its_children_see(_: Channel) -> places::Result {
-    let some = Grants { dirs: vec!["/data".into()], env: vec!["A".into()], network: false, nodes: false };
+    let some = Grants { dirs: vec!["/data".into()], env: vec!["A".into()], ..Grants::default() };
     for options in [Options::new(), Options::new().args(["x", "y z"]).grants(some), Options::new().grants(Grants::default())] {
         println!("{}\n", looks_around::spawn_with(options)?.get()?);
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
-use placehost::{DEFAULT_MEMORY, Dir, Host, HostBuilder, Limits, machine};
+use placehost::{DEFAULT_MEMORY, Dir, Grants, Host, HostBuilder, Limits, SCRATCH, machine};
 
 use super::error::CliError;
 use super::exit_code::ExitCode;
@@ -17,15 +17,22 @@ use super::parse;
 pub(crate) struct Allowance {
     /// Grant a directory, under another path if GUEST is given; can be repeated.
     #[arg(long, value_name = "HOST[::GUEST][:ro]", value_parser = parse::dir)]
-    pub(crate) dir: Vec<Dir>,
+    dir: Vec<Dir>,
+
+    /// Grant a private directory, as /scratch: empty at first, made in DIR, and gone when the place is.
+    ///
+    /// The place's own places share it, unless they are given one of their own. On another node it is made where that one's option says.
+    /// Its size has no bound but the file system's. What a process has left in DIR that was killed, the next one removes.
+    #[arg(long, value_name = "DIR")]
+    scratch: Option<PathBuf>,
 
     /// Grant the network: TCP, UDP and name look-up.
     #[arg(long)]
-    pub(crate) net: bool,
+    net: bool,
 
     /// Grant connecting to other nodes and creating them.
     #[arg(long)]
-    pub(crate) allow_nodes: bool,
+    allow_nodes: bool,
 
     /// Limit the memory of each place [default: 64MiB].
     #[arg(long, value_name = "SIZE", value_parser = parse::size)]
@@ -72,6 +79,10 @@ impl Allowance {
             return Err(CliError::new(ExitCode::USAGE, "a deadline needs preemption: a place that computes could not be interrupted")
                 .hint("leave `--preempt off` or `--deadline` away"));
         }
+        if self.scratch.is_some() && self.dir.iter().any(|dir| dir.guest == SCRATCH) {
+            return Err(CliError::new(ExitCode::USAGE, format!("both `--scratch` and a `--dir` would be `{SCRATCH}` in the place"))
+                .hint("leave one away, or give the directory another path: `--dir HOST::GUEST`"));
+        }
         let mut builder = Host::builder().preempt(self.preempt == Preempt::On).fuel(self.fuel.is_some());
         if let Some(places) = self.max_places {
             warn_of_many(places);
@@ -80,6 +91,9 @@ impl Allowance {
         for folder in &self.modules {
             check_dir("--modules", folder)?;
             builder = builder.module_dir(folder);
+        }
+        if let Some(dir) = &self.scratch {
+            builder = builder.scratch(dir);
         }
         Ok(builder)
     }
@@ -99,7 +113,13 @@ impl Allowance {
     /// # Errors
     /// One is not.
     pub(crate) fn check_dirs(&self) -> Result<(), CliError> {
-        self.dir.iter().try_for_each(|Dir { host, .. }| check_dir("--dir", host))
+        self.dir.iter().try_for_each(|Dir { host, .. }| check_dir("--dir", host))?;
+        self.scratch.iter().try_for_each(|dir| check_dir("--scratch", dir))
+    }
+
+    /// What each place may reach.
+    pub(crate) fn grants(&self, env: Vec<(String, String)>) -> Grants {
+        Grants { dirs: self.dir.clone(), scratch: self.scratch.is_some(), env, network: self.net, nodes: self.allow_nodes }
     }
 }
 

@@ -109,6 +109,11 @@ pub(crate) fn spawn<'a>(path: &Path, others: impl Iterator<Item = (&'a str, &'a 
             let text = "the place's memory limit has no room for its channel";
             cannot(text.into()).because(cause).hint("give it more with `--memory`, or leave that away for 64 MiB")
         }
+        SpawnError::Scratch(cause) => cause
+            .source()
+            .into_iter()
+            .fold(cannot(cause.to_string()), CliError::because)
+            .hint("`--scratch` names a directory with room, on a disk of this machine, that you may write to"),
         SpawnError::Setup(cause) => cannot(format!("cannot set the place up that `{file}` should run in"))
             .because(cause.as_ref())
             .hint("`placehost doctor` checks what this machine allows"),

@@ -10,7 +10,7 @@ use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use placehost::{ExitReason, Grants, Host, Module, Output, Place, PlaceConfig, SpawnError, json};
+use placehost::{ExitReason, Host, Module, Output, Place, PlaceConfig, SpawnError, json};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -115,10 +115,10 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, CliError> {
 
 fn config(args: &Args, far: bool) -> Result<PlaceConfig, CliError> {
     args.allowance.check_dirs()?;
-    let env = variables(&args.env)?;
     let mut config = PlaceConfig::default();
     config.limits = args.allowance.limits();
-    config.grants = Grants { dirs: args.allowance.dir.clone(), env, network: args.allowance.net, nodes: far || args.allowance.allow_nodes };
+    config.grants = args.allowance.grants(variables(&args.env)?);
+    config.grants.nodes |= far;
     Ok(config)
 }
 
@@ -172,7 +172,7 @@ async fn conduct(host: &Host, args: &Args, mut config: PlaceConfig, order: &Valu
     };
     tokio::select! {
         _ = signals.next() => {}
-        () = host.disconnect() => {}
+        () = async { host.disconnect().await; host.clear_scratch().await } => {}
     }
     ended
 }

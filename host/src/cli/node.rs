@@ -7,6 +7,7 @@ mod bootstrap;
 mod end;
 mod listen;
 
+use std::env;
 use std::mem::ManuallyDrop;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -47,6 +48,7 @@ Examples:
   placehost node --join ph1-…                           Join a cluster first, once
   placehost node --listen 127.0.0.1:0                   Listen on this machine alone, at any port
   placehost node --dir /srv/data::/data:ro --net        Let places read a directory and use the network
+  placehost node --scratch /var/tmp                     Let places have directories of their own, made there
   placehost node --memory 1GiB --allow spawn,list       Let places have more, and others do less
   placehost node stop --at host2                        Stop the node there";
 
@@ -144,7 +146,10 @@ fn stop(ask: &Ask) -> Result<ExitCode, CliError> {
 fn serve(args: &Serve) -> Result<ExitCode, CliError> {
     let policy = args.policy()?;
     args.allowance.check_dirs()?;
-    let builder = args.allowance.builder()?;
+    let mut builder = args.allowance.builder()?;
+    if args.bootstrap {
+        builder = builder.scratch(env::temp_dir());
+    }
     // Neither is dropped, as in `run`.
     let workers = ManuallyDrop::new(host::workers()?);
     let control = ManuallyDrop::new(host::control()?);
@@ -182,14 +187,12 @@ impl Serve {
         let mut policy = Policy::default();
         policy.allowed = Allowed { spawn: may(What::Spawn), list: may(What::List), kill: may(What::Kill), stop: may(What::Stop) };
         policy.limits = self.allowance.limits();
-        policy.grants.dirs.clone_from(&self.allowance.dir);
-        policy.grants.network = self.allowance.net;
-        policy.grants.nodes = self.allowance.allow_nodes;
+        policy.grants = self.allowance.grants(Vec::new());
         policy.log_to_parent = self.log_to_parent;
         if self.bootstrap {
             // Who launched it can run anything there as the same user. A place still gets no more than its spawner has.
             policy.limits.memory = u64::MAX;
-            (policy.grants.network, policy.grants.nodes) = (true, true);
+            (policy.grants.network, policy.grants.nodes, policy.grants.scratch) = (true, true, true);
         }
         Ok(policy)
     }

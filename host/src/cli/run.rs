@@ -170,11 +170,11 @@ async fn conduct(host: &Host, args: &Args, plan: Plan, workers: &Handle) -> Resu
     ended
 }
 
-/// Says goodbye to the nodes, unless a signal forbids to wait for that.
+/// Says goodbye to the nodes and leaves nothing behind, unless a signal forbids to wait for that.
 async fn leave(host: &Host, signals: &mut Signals) {
     tokio::select! {
         _ = signals.next() => {}
-        () = host.disconnect() => {}
+        () = async { host.disconnect().await; host.clear_scratch().await } => {}
     }
 }
 

@@ -11,7 +11,7 @@ use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 use super::types::chain;
 use crate::bindings::places::core::places::{Error, ExitReason, Grants, Host, HostMonitor, HostPlace, PlaceId, SpawnOptions};
 use crate::channel::Channel;
-use crate::config::{self, Limits, Output, PlaceConfig};
+use crate::config::{self, Limits, Output, PlaceConfig, SCRATCH};
 use crate::engine::LoadError;
 use crate::node::{Node, Order};
 use crate::place::{ExitCall, LONGEST, Monitor, Place, Prefixed, SpawnError, State};
@@ -135,6 +135,9 @@ impl State {
         let (name, detached, link) = (options.name.take(), options.detached, options.link);
         let explicit_grants = options.grants.is_some();
         let mut config = child_config(&self.config, options)?;
+        if !explicit_grants {
+            config.shared.clone_from(&self.scratch);
+        }
         if detached {
             config.limits.deadline = [config.limits.deadline, self.time_left()].into_iter().flatten().min();
         }
@@ -217,6 +220,7 @@ fn child_config(parent: &PlaceConfig, options: SpawnOptions) -> Result<PlaceConf
         stderr,
         log_to_parent: parent.log_to_parent || log_to_parent,
         log: parent.log.clone(),
+        shared: None,
     })
 }
 
@@ -247,16 +251,22 @@ fn narrow(had: &config::Grants, wanted: Grants) -> Result<config::Grants, Error>
     if wanted.nodes && !had.nodes {
         return Err(denied("other nodes".into()));
     }
-    let dir = |path: String| {
-        let found = had.dirs.iter().find(|dir| dir.guest == path);
-        found.cloned().ok_or_else(|| denied(format!("the directory `{path}`")))
-    };
+    let (mut dirs, mut scratch) = (Vec::new(), false);
+    for path in wanted.dirs {
+        match had.dirs.iter().find(|dir| dir.guest == path) {
+            Some(dir) => dirs.push(dir.clone()),
+            None if path == SCRATCH && had.scratch => scratch = true,
+            None if path == SCRATCH => return Err(denied("a scratch directory (`--scratch`)".into())),
+            None => return Err(denied(format!("the directory `{path}`"))),
+        }
+    }
     let variable = |name: String| {
         let found = had.env.iter().find(|(had, _)| *had == name);
         found.cloned().ok_or_else(|| denied(format!("the variable `{name}`")))
     };
     Ok(config::Grants {
-        dirs: wanted.dirs.into_iter().map(dir).collect::<Result<_, _>>()?,
+        dirs,
+        scratch,
         env: wanted.env.into_iter().map(variable).collect::<Result<_, _>>()?,
         network: wanted.network,
         nodes: wanted.nodes,

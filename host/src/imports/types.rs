@@ -71,6 +71,8 @@ impl From<SpawnError> for Error {
             | SpawnError::TooLargeModule { .. }
             | SpawnError::Limit(_) => Self::Limit(error.to_string()),
             SpawnError::NoFuel | SpawnError::NoPreemption | SpawnError::Ending | SpawnError::Refused(_) => Self::Denied(error.to_string()),
+            SpawnError::Scratch(ref cause) if cause.is_full() => Self::Limit(chain(cause)),
+            SpawnError::Scratch(ref cause) => Self::Denied(chain(cause)),
             SpawnError::Setup(_) => Self::Denied(chain(&error)),
             SpawnError::NotFound(text) => Self::NotFound(text),
             SpawnError::NameTaken { .. } | SpawnError::Exists(_) => Self::Exists(error.to_string()),

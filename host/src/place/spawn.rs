@@ -14,10 +14,11 @@ use wasmtime::{Store, Trap, UpdateDeadline, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use super::registry::{Entry, Name};
+use super::scratch::{Scratch, ScratchError};
 use super::stats::Stats;
 use super::{Ender, ExitCall, ExitReason, Life, MAX_HANDLES, Owner, Place, State};
 use crate::channel::{Account, Channel, OverBudget};
-use crate::config::PlaceConfig;
+use crate::config::{PlaceConfig, SCRATCH};
 use crate::engine::{Module, NoRoom, Room, Start, kebab};
 use crate::host::Shared;
 use crate::id::PlaceId;
@@ -69,6 +70,9 @@ pub enum SpawnError {
     /// A directory that was granted cannot be opened, or the system has no thread left.
     #[error("cannot set the place up")]
     Setup(#[source] wasmtime::Error),
+    /// It has no scratch directory, and was granted one.
+    #[error(transparent)]
+    Scratch(#[from] ScratchError),
     /// Another living place has that name.
     #[error("the name `{name}` is taken by place {by}")]
     NameTaken {
@@ -147,11 +151,13 @@ pub(crate) fn spawn(host: &Arc<Shared>, request: Request) -> Result<(Place, Chan
     let name = known_as.map(|name| Name::new(name, &ours)).transpose()?;
     let parts = (Arc::clone(&life), Arc::clone(&own), Arc::clone(&stats));
     let entry = Entry { life: Arc::clone(&life), owner: own, stats, module: module.clone(), since, bounds, inflow: theirs.inflow(), name };
-    let state = State::new(Arc::clone(host), parts, module, config).map_err(SpawnError::Setup)?;
+    let scratch = scratch(host, &config, id)?;
+    let state = State::new(Arc::clone(host), parts, module, config, scratch.clone()).map_err(SpawnError::Setup)?;
 
     host.registry.add(entry)?;
     // From here on dropping this undoes everything.
-    let finish = Finish { host: Arc::clone(host), life: Arc::clone(&life), owner: Arc::clone(&owner), room: Some(room), reason: None };
+    let finish =
+        Finish { host: Arc::clone(host), life: Arc::clone(&life), owner: Arc::clone(&owner), room: Some(room), scratch, reason: None };
     if !owner.family.adopt(&life) {
         return Err(SpawnError::Ending);
     }
@@ -164,6 +170,20 @@ pub(crate) fn spawn(host: &Arc<Shared>, request: Request) -> Result<(Place, Chan
     let stop = launch(host, task)?;
     life.set_stop(stop);
     Ok((Place(life), ours))
+}
+
+/// Its scratch directory, where it was granted one.
+fn scratch(host: &Shared, config: &PlaceConfig, id: PlaceId) -> Result<Option<Arc<Scratch>>, ScratchError> {
+    if !config.grants.scratch {
+        return Ok(None);
+    }
+    if config.grants.dirs.iter().any(|dir| dir.guest == SCRATCH) {
+        return Err(ScratchError::Twice);
+    }
+    match &config.shared {
+        Some(shared) => Ok(Some(Arc::clone(shared))),
+        None => host.scratches.make(id.seq).map(|scratch| Some(Arc::new(scratch))),
+    }
 }
 
 fn no_start(module: &Module, name: &str) -> SpawnError {
@@ -318,13 +338,14 @@ struct Finish {
     life: Arc<Life>,
     owner: Arc<Owner>,
     room: Option<Room>,
+    scratch: Option<Arc<Scratch>>,
     /// Absent if its task was dropped: it was stopped.
     reason: Option<ExitReason>,
 }
 
 impl Drop for Finish {
     fn drop(&mut self) {
-        let Self { host, life, owner, room, reason } = self;
+        let Self { host, life, owner, room, scratch, reason } = self;
         let Ender::Here(own) = &life.ender else { return };
         own.end();
         owner.family.forget(life.id);
@@ -335,7 +356,28 @@ impl Drop for Finish {
         if !owner.is_told() && !reason.is_success() && reason != ExitReason::Killed {
             report(life, &reason);
         }
-        life.tell(reason);
+        let last = Last { life: Arc::clone(life), scratch: scratch.take(), reason: Some(reason) };
+        match &last.scratch {
+            None => drop(last),
+            // It may hold much, and this thread is not to wait for the disk. Where nothing is run any more, it is dropped all the same.
+            Some(_) => drop(host.runtime.spawn_blocking(|| drop(last))),
+        }
+    }
+}
+
+/// Removes the scratch directory, unless others share it that have not ended, and then tells the end.
+struct Last {
+    life: Arc<Life>,
+    scratch: Option<Arc<Scratch>>,
+    reason: Option<ExitReason>,
+}
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        drop(self.scratch.take());
+        if let Some(reason) = self.reason.take() {
+            self.life.tell(reason);
+        }
     }
 }
 

@@ -10,8 +10,8 @@ use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use super::output::Stream;
 use super::stats::Stats;
-use super::{Life, Owner};
-use crate::config::{Grants, PlaceConfig};
+use super::{Life, Owner, Scratch};
+use crate::config::{Grants, PlaceConfig, SCRATCH};
 use crate::engine::Module;
 use crate::host::Shared;
 
@@ -30,6 +30,7 @@ pub(crate) struct State {
     pub(crate) since: Instant,
     pub(crate) module: Module,
     pub(crate) config: PlaceConfig,
+    pub(crate) scratch: Option<Arc<Scratch>>,
     /// Why it said it would trap.
     pub(crate) panic: Option<String>,
     pub(crate) memory: Memory,
@@ -44,12 +45,13 @@ impl State {
         (life, owner, stats): (Arc<Life>, Arc<Owner>, Arc<Stats>),
         module: Module,
         config: PlaceConfig,
+        scratch: Option<Arc<Scratch>>,
     ) -> wasmtime::Result<Self> {
-        let wasi = wasi(&life, &config)?;
+        let wasi = wasi(&life, &config, scratch.as_deref())?;
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
         let memory = Memory { limit: config.limits.memory, denied: None, size: 0, grown: 0, stats: Arc::clone(&stats) };
-        Ok(Self { table, host, life, owner, stats, since: Instant::now(), module, config, panic: None, memory, turn: 0, wasi })
+        Ok(Self { table, host, life, owner, stats, since: Instant::now(), module, config, scratch, panic: None, memory, turn: 0, wasi })
     }
 
     /// A number that moves on with every call.
@@ -65,15 +67,18 @@ impl WasiView for State {
     }
 }
 
-fn wasi(life: &Life, config: &PlaceConfig) -> wasmtime::Result<WasiCtx> {
+fn wasi(life: &Life, config: &PlaceConfig, scratch: Option<&Scratch>) -> wasmtime::Result<WasiCtx> {
     let mut wasi = WasiCtxBuilder::new();
     wasi.arg(&life.start).args(&config.args);
     wasi.stdout(Stream(config.stdout.clone())).stderr(Stream(config.stderr.clone()));
-    let Grants { dirs, env, network, nodes: _ } = &config.grants;
+    let Grants { dirs, scratch: _, env, network, nodes: _ } = &config.grants;
     wasi.envs(env);
     for dir in dirs {
         let permissions = if dir.read_only { FsPerms::ReadOnly } else { FsPerms::ReadWrite };
         wasi.preopened_dir(&dir.host, &dir.guest, permissions)?;
+    }
+    if let Some(scratch) = scratch {
+        wasi.preopened_dir(scratch.path(), SCRATCH, FsPerms::ReadWrite)?;
     }
     if *network {
         wasi.inherit_network().allow_tcp(true).allow_udp(true).allow_ip_name_lookup(true);

@@ -12,7 +12,7 @@ use super::proven::Proof;
 use super::shipping::Offer;
 use super::{Guest, lock, rows};
 use crate::channel::{Bounds, Channel, Inflow};
-use crate::config::PlaceConfig;
+use crate::config::{Grants, PlaceConfig, SCRATCH};
 use crate::host::Shared;
 use crate::id::{NodeId, PlaceId};
 use crate::net::hub::Hub;
@@ -122,7 +122,7 @@ impl Peer for There {
             bounds: (messages as u64, bytes as u64),
             grants: SpawnGrants {
                 explicit: explicit_grants,
-                dirs: grants.dirs.into_iter().map(|dir| (dir.guest, dir.read_only)).collect(),
+                dirs: dirs(&grants),
                 env: grants.env,
                 network: grants.network,
                 nodes: grants.nodes,
@@ -279,6 +279,12 @@ impl Drop for Abandon<'_> {
             self.there.session.outputs.forget(self.request);
         }
     }
+}
+
+/// The directories, by the names under which that node may have them too.
+fn dirs(grants: &Grants) -> Vec<(String, bool)> {
+    let scratch = grants.scratch.then(|| (SCRATCH.to_owned(), false));
+    grants.dirs.iter().map(|dir| (dir.guest.clone(), dir.read_only)).chain(scratch).collect()
 }
 
 /// A place elsewhere that has ended is no longer its owner's to end.

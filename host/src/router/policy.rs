@@ -3,7 +3,7 @@
 use placehost_proto::frame::{Refusal, Spawn};
 
 use crate::channel::Bounds;
-use crate::config::{Dir, Grants, Limits, Output, PlaceConfig};
+use crate::config::{Dir, Grants, Limits, Output, PlaceConfig, SCRATCH};
 use crate::place::LONGEST;
 
 /// What other nodes may do here, and what their places may have at most. The default lets them start and end places, look at what
@@ -87,16 +87,19 @@ impl Policy {
         if wanted.explicit && wanted.nodes && !self.grants.nodes {
             return Err(refuse("other nodes".into()));
         }
-        let mut dirs = Vec::new();
+        let (mut dirs, mut scratch) = (Vec::new(), false);
         for (guest, read_only) in &wanted.dirs {
             match self.grants.dirs.iter().find(|dir| dir.guest == *guest) {
                 Some(dir) => dirs.push(Dir { read_only: dir.read_only || *read_only, ..dir.clone() }),
+                None if guest == SCRATCH && self.grants.scratch => scratch = true,
+                None if guest == SCRATCH && wanted.explicit => return Err(refuse("a scratch directory".into())),
                 None if wanted.explicit => return Err(refuse(format!("a directory `{guest}`"))),
                 None => {}
             }
         }
         Ok(Grants {
             dirs,
+            scratch,
             env: wanted.env.clone(),
             network: wanted.network && self.grants.network,
             nodes: wanted.nodes && self.grants.nodes,

@@ -228,6 +228,7 @@ fn refusal(error: SpawnError) -> Refusal {
         SpawnError::BadStart { .. } => Refusal::BadModule(error.to_string()),
         SpawnError::NameTaken { .. } => Refusal::Exists(error.to_string()),
         SpawnError::TooManyPlaces { .. } | SpawnError::Memory { .. } | SpawnError::OverBudget(_) => Refusal::Limit(error.to_string()),
+        SpawnError::Scratch(cause) if cause.is_full() => Refusal::Limit(chain(cause)),
         SpawnError::Ending => Refusal::Stopping,
         error => Refusal::Denied(chain(error)),
     }

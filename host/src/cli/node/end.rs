@@ -49,6 +49,7 @@ pub(super) async fn end(host: &Host, signals: &mut Signals, ending: Ending, grac
         host.list().iter().filter_map(|place| host.find(place.id)).for_each(|place| place.kill_soon());
         let _ = timeout(LAST, idle(host)).await;
         host.disconnect().await;
+        host.clear_scratch().await;
     };
     tokio::select! {
         biased;

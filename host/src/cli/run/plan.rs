@@ -2,7 +2,7 @@
 
 use std::env;
 
-use placehost::{Grants, HostBuilder, Message, PlaceConfig};
+use placehost::{HostBuilder, Message, PlaceConfig};
 
 use super::Args;
 use super::at;
@@ -37,12 +37,11 @@ fn config(args: &Args) -> Result<PlaceConfig, CliError> {
     if args.at.is_none() {
         args.allowance.check_dirs()?;
     }
-    let env = variables(&args.env)?;
     let mut config = PlaceConfig::default();
     config.args = args.args.clone();
     config.limits = args.allowance.limits();
     config.log_to_parent = args.log_to_parent;
-    config.grants = Grants { dirs: args.allowance.dir.clone(), env, network: args.allowance.net, nodes: args.allowance.allow_nodes };
+    config.grants = args.allowance.grants(variables(&args.env)?);
     Ok(config)
 }
 
