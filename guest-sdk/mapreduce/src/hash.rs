@@ -3,6 +3,8 @@
 //! It depends on the key's bytes and on nothing else, so that all machines agree. Eight bytes at a time are turned, mixed in and
 //! multiplied; the end is the one of MurmurHash3 (`fmix64`), so that both halves are good.
 
+use crate::short;
+
 const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 
 #[inline]
@@ -14,8 +16,7 @@ pub(crate) fn hash(bytes: &[u8]) -> u64 {
         rest = tail;
     }
     if !rest.is_empty() {
-        let last = rest.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte));
-        state = (state.rotate_left(23) ^ last).wrapping_mul(FACTOR);
+        state = (state.rotate_left(23) ^ short::tail(rest)).wrapping_mul(FACTOR);
     }
     state = (state ^ (state >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
     state = (state ^ (state >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);

@@ -32,6 +32,7 @@ pub(crate) struct Order {
     pub(crate) verbose: bool,
     /// Results are lines of text, though there is no directory for them.
     pub(crate) lines: bool,
+    pub(crate) args: Vec<String>,
 }
 
 impl Order {
@@ -54,6 +55,7 @@ impl<I, K, V> Job<I, K, V> {
             split: Order::SPLIT,
             verbose: false,
             lines: false,
+            args: Vec::new(),
         };
         Self { order, outputer: None, types: PhantomData }
     }
@@ -93,6 +95,12 @@ impl<I, K, V, K2, V2> Job<I, K, V, K2, V2> {
     /// the place that runs the job.
     pub fn output(mut self, dir: impl Into<String>) -> Self {
         self.order.output = Some(dir.into());
+        self
+    }
+
+    /// Arguments of the job: what [`args`](crate::args()) returns within its functions.
+    pub fn args<S: Into<String>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.order.args = args.into_iter().map(Into::into).collect();
         self
     }
 

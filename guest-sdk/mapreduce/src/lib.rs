@@ -82,6 +82,7 @@ mod plan;
 mod registry;
 mod results;
 mod run;
+mod short;
 mod slot;
 mod sources;
 mod start;
@@ -100,6 +101,7 @@ pub use job::{Job, Tasks};
 pub use merge::Values;
 pub use places_mapreduce_macros::{combiner, mapper, outputer, partitioner, reducer};
 pub use results::Results;
+pub use slot::args;
 pub use workers::{Config, MapReduce, Workers};
 
 /// What the attributes expand to.

@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use serde::de::DeserializeOwned;
 
 use crate::run::Records;
+use crate::short;
 
 /// The blocks of one part of one run, in order.
 pub(crate) trait Source {
@@ -141,7 +142,7 @@ impl Groups {
     }
 
     fn in_group(&self) -> bool {
-        self.error.is_none() && self.merge.record().is_some_and(|(key, _)| key == self.key)
+        self.error.is_none() && self.merge.record().is_some_and(|(key, _)| short::same(key, &self.key))
     }
 
     fn advance(&mut self) {

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::varint;
+use crate::{short, varint};
 
 /// From this size on a block ends with the record.
 const BLOCK: usize = 128 << 10;
@@ -57,16 +57,16 @@ impl<'a, P> Writer<'a, P> {
             self.end_block()?;
             self.part = part as usize;
         }
-        if self.key.clone().is_some_and(|before| self.page[before] == *key) {
+        if self.key.clone().is_some_and(|before| short::same(&self.page[before], key)) {
             self.page.push(0);
         } else {
             varint::push(&mut self.page, key.len() as u64 + 1);
             let start = self.page.len();
-            self.page.extend_from_slice(key);
+            short::append(&mut self.page, key);
             self.key = Some(start..self.page.len());
         }
         varint::push(&mut self.page, value.len() as u64);
-        self.page.extend_from_slice(value);
+        short::append(&mut self.page, value);
         Ok(())
     }
 

@@ -17,7 +17,13 @@ use crate::sources;
 use crate::store::Store;
 use crate::wire::{FromSlot, Inlet, Input, Kind, Said, Spec, Stats, ToSlot, Try};
 
+/// The arguments of the job whose function runs: see [`Job::args`](crate::Job::args).
+pub fn args() -> Rc<[String]> {
+    ARGS.with_borrow(Rc::clone)
+}
+
 thread_local! {
+    static ARGS: RefCell<Rc<[String]>> = RefCell::new(Rc::new([]));
     /// Where the task is in its input, and who is told that if it panics.
     static POSITION: Cell<Option<u64>> = const { Cell::new(None) };
     static AGENT: RefCell<Option<Channel<ToSlot, FromSlot>>> = const { RefCell::new(None) };
@@ -76,6 +82,7 @@ impl Slot {
             ToSlot::Begin { .. } => {}
             ToSlot::Job(spec) => {
                 self.room.set(spec.buffer);
+                ARGS.set(spec.args.clone().into());
                 self.job = Some(Job { functions: Functions::of(&spec), spec });
             }
             ToSlot::Inlet { worker, inlet } => drop(self.inlets.insert(worker, inlet)),

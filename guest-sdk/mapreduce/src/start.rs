@@ -43,6 +43,8 @@ pub(crate) struct Order {
     #[serde(default)]
     speculation: Option<bool>,
     #[serde(default)]
+    args: Vec<String>,
+    #[serde(default)]
     verbosity: u32,
 }
 
@@ -100,6 +102,7 @@ fn run(order: Order, ch: &Channel<Order, Event>) -> Result<crate::event::Summary
         split: order.split.unwrap_or(job::Order::SPLIT).max(1),
         verbose: order.verbosity > 0,
         lines,
+        args: order.args,
     };
     let mut workers = Workers::start(config, Some(ch.clone().typed()), &mut event)?;
     let results = workers.run_order(What::Files(order.inputs), &job, &mut event)?;

@@ -2,7 +2,7 @@
 
 use crate::merge::prefix;
 use crate::run::{Keep, Run, Writer};
-use crate::{hash, varint};
+use crate::{hash, short, varint};
 
 /// Values by key, combined as they come. The keys lie in one piece of memory, so that a known key allocates nothing.
 pub(crate) struct Table<V> {
@@ -43,13 +43,13 @@ impl<V> Table<V> {
             if number == 0 {
                 break;
             }
-            if found == tag && self.entries[number as usize - 1].key(&self.keys) == key {
+            if found == tag && short::same(self.entries[number as usize - 1].key(&self.keys), key) {
                 return combine(&mut self.values[number as usize - 1], value);
             }
             at = (at + 1) & mask;
         }
         self.entries.push(Entry { offset: self.keys.len() as u32, len: key.len() as u32, hash, part: part(hash) });
-        self.keys.extend_from_slice(key);
+        short::append(&mut self.keys, key);
         self.values.push(value);
         self.slots[at] = (tag, self.entries.len() as u32);
         if self.entries.len() * 2 > self.slots.len() {
@@ -130,9 +130,9 @@ impl Heap {
 
     pub(crate) fn add(&mut self, key: &[u8], value: &[u8], part: u32) {
         self.index.push(Place { prefix: prefix(key), part, offset: self.bytes.len() as u32, key: key.len() as u32 });
-        self.bytes.extend_from_slice(key);
+        short::append(&mut self.bytes, key);
         varint::push(&mut self.bytes, value.len() as u64);
-        self.bytes.extend_from_slice(value);
+        short::append(&mut self.bytes, value);
     }
 
     pub(crate) fn size(&self) -> usize {

@@ -61,6 +61,8 @@ pub(crate) struct Spec {
     pub(crate) lines: bool,
     /// The directory for runs that find no room in memory.
     pub(crate) scratch: Option<String>,
+    /// For the program's functions.
+    pub(crate) args: Vec<String>,
 }
 
 /// How a file is packed, by its first bytes.

@@ -209,6 +209,7 @@ impl Workers {
             buffer: self.buffer,
             lines: order.lines || order.output.is_some(),
             scratch: scratch.then(|| "/scratch".into()),
+            args: order.args.clone(),
         };
         Functions::of(&spec)?.check()?;
         let (summary, results) = coordinator::run(self, &spec, what, order, event)?;

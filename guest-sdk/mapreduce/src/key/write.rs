@@ -6,6 +6,7 @@ use serde::ser::{
 };
 
 use super::KeyError;
+use crate::short;
 
 /// Behind text.
 pub(super) const END_OF_TEXT: [u8; 2] = [0, 0];
@@ -24,15 +25,15 @@ impl Writer<'_> {
 
     #[inline]
     fn text(&mut self, text: &[u8]) {
-        if text.contains(&0) {
+        let begin = self.bytes.len();
+        if !short::append(self.bytes, text) {
+            self.bytes.truncate(begin);
             for &byte in text {
                 self.bytes.push(byte);
                 if byte == 0 {
                     self.bytes.push(255);
                 }
             }
-        } else {
-            self.bytes.extend_from_slice(text);
         }
         self.bytes.extend_from_slice(&END_OF_TEXT);
         self.ends_in_text = true;
