@@ -16,6 +16,7 @@ mod host;
 mod inspect;
 mod kill;
 mod log;
+mod mapreduce;
 mod mpirun;
 mod network;
 mod new;
@@ -60,6 +61,8 @@ Examples:
   placehost inspect hello.wasm              Say what is in a module, and whether it runs here
   placehost cluster init                    Let this machine say which others belong together with it
   placehost node                            Run places for the other machines of the cluster
+  placehost mapreduce count.wasm --input data --output out
+                                            Run a MapReduce program
   placehost run hello.wasm --at host2       Start it on the node there
   placehost ps --at host2                   Say what runs there
   placehost doctor                          Check this machine";
@@ -68,6 +71,7 @@ Examples:
 enum Command {
     Run(run::Args),
     Mpirun(mpirun::Args),
+    Mapreduce(mapreduce::Args),
     Inspect(inspect::Args),
     New(new::Args),
     Build(build::Args),
@@ -82,10 +86,11 @@ enum Command {
 }
 
 impl Command {
-    fn run(self) -> Result<ExitCode, CliError> {
+    fn run(self, verbose: u8) -> Result<ExitCode, CliError> {
         match self {
             Self::Run(args) => run::run(args),
             Self::Mpirun(args) => mpirun::run(args),
+            Self::Mapreduce(args) => mapreduce::run(args, verbose),
             Self::Inspect(args) => inspect::run(&args),
             Self::New(args) => new::run(&args),
             Self::Build(args) => build::run(&args),
@@ -104,7 +109,7 @@ impl Command {
 pub(crate) fn main() -> ! {
     let Cli { command, verbose, log_format } = Cli::parse();
     log::start(verbose, log_format);
-    let code = command.run().unwrap_or_else(|error| error.report());
+    let code = command.run(verbose).unwrap_or_else(|error| error.report());
     // A return from `main` would do as well; this says that nothing may be waited for: not the thread that reads stdin, and not
     // a place that is stuck writing.
     std::process::exit(code.into())

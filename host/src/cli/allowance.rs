@@ -128,6 +128,11 @@ impl Allowance {
         Limits { memory: self.memory.unwrap_or(DEFAULT_MEMORY), deadline: self.deadline, fuel: self.fuel }
     }
 
+    /// The memory of each place, where an option says it.
+    pub(crate) fn memory(&self) -> Option<u64> {
+        self.memory
+    }
+
     /// That the directories are there.
     ///
     /// # Errors

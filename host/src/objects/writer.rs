@@ -68,11 +68,11 @@ impl Writer {
             self.charge.resize((self.buffer.len() + fits.len()) as u64)?;
             self.buffer.extend_from_slice(fits);
             bytes = rest;
-            if self.buffer.len() == part {
-                if let Err(error) = self.send_part().await {
-                    self.give_up();
-                    return Err(error);
-                }
+            if self.buffer.len() == part
+                && let Err(error) = self.send_part().await
+            {
+                self.give_up();
+                return Err(error);
             }
         }
         Ok(())

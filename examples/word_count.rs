@@ -1,0 +1,46 @@
+//! How often each word is in the files of `/data`, by MapReduce: on the nodes that are named, else here. With `to=DIR` the counts go to
+//! files there; with `kill=NODE` that node is stopped in the middle.
+
+use places::{Channel, Node};
+use places_mapreduce::{Config, Emit, Event, Job, MapReduce, Tasks, Values, combiner, mapper, reducer};
+
+#[mapper]
+fn words(line: &str, out: &mut Emit<String, u64>) {
+    line.split_ascii_whitespace().for_each(|word| out.emit(word, 1));
+}
+
+#[combiner]
+fn sum(total: &mut u64, more: u64) {
+    *total += more;
+}
+
+#[reducer]
+fn total(word: String, counts: Values<'_, u64>, out: &mut Emit<String, u64>) {
+    out.emit(&word, counts.sum());
+}
+
+#[places::start]
+fn main(_: Channel) -> places::Result {
+    let (mut config, mut job, mut victim) = (Config::default(), Job::new(words).combiner(sum).reducer(total), None);
+    for argument in std::env::args().skip(1) {
+        match argument.split_once('=') {
+            Some(("to", dir)) => job = job.output(dir),
+            Some(("kill", node)) => victim = Some(node.to_owned()),
+            _ => config = config.on(argument),
+        }
+    }
+    let mut workers = MapReduce::workers(config)?;
+    let results = workers.run_with(Tasks::files(["/data"]), &job, |event| {
+        if let Event::Progress(progress) = event
+            && progress.maps.done > 0
+            && let Some(node) = victim.take()
+        {
+            // It is not there any more when it answers.
+            let _ = Node::connect(&node).and_then(|node| node.exit());
+        }
+    })?;
+    results.for_each(|(word, count)| println!("{word} {count}"));
+    let summary = workers.summary();
+    eprintln!("{} lines, {} different words", summary.records_in, summary.records_out);
+    Ok(())
+}

@@ -1,0 +1,600 @@
+//! Runs a job: gives tasks to slots, hears of their ends, and of the ends of workers, and says what happens.
+//!
+//! What is to be done next the [`Plan`] decides. Map slots have the next task before them while they do one, so that nobody waits for a
+//! message; reduce tasks are given out at once and wait for their input as it is made.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::mem;
+use std::time::Instant;
+
+use places::{Bytes, Channel, Happened, Level, log};
+
+use crate::error::{Error, TaskError};
+use crate::event::{Count, Event, Progress, Slow, Summary};
+use crate::job::{Order, What};
+use crate::output::{Folder, Sink};
+use crate::plan::{Plan, Site};
+use crate::wire::{FromAgent, Input, Kind, Output, Packing, Raw, Reason, Said, Spec, Stats, ToAgent, Try};
+use crate::workers::{Key, Workers};
+
+/// How often progress is told and stragglers are looked for, in milliseconds.
+const TICK: u64 = 200;
+/// How many tasks a map slot has at a time: one that it does, and one before it.
+const AHEAD: usize = 2;
+/// How many of the slowest tasks the summary names.
+const SLOWEST: usize = 5;
+
+/// Runs a job on workers; the results, where they do not go to a directory.
+pub(crate) fn run(
+    workers: &mut Workers,
+    spec: &Spec,
+    what: What,
+    order: &Order,
+    event: &mut dyn FnMut(Event),
+) -> Result<(Summary, Vec<Vec<u8>>), Error> {
+    let began = Instant::now();
+    let folder = order.output.as_deref().map(Folder::open).transpose()?;
+    let inputs = match what {
+        What::Values(values) => values?.into_iter().map(|value| Input::Value(Raw(value))).collect(),
+        What::Files(patterns) => splits(workers, &patterns, order.split, event)?,
+    };
+    let mut coordinator = Coordinator {
+        plan: Plan::new(inputs.len() as u32, spec.parts),
+        outputs: inputs.iter().map(|_| None).collect(),
+        inputs,
+        queues: BTreeMap::new(),
+        outs: BTreeMap::new(),
+        sinks: BTreeMap::new(),
+        fresh: Vec::new(),
+        summary: Summary::default(),
+        told: None,
+        lost: 0,
+        workers,
+        spec,
+        order,
+        folder,
+        event,
+        began,
+    };
+    let result = coordinator.work();
+    let results = coordinator.end(result)?;
+    Ok((coordinator.summary, results))
+}
+
+/// The splits of the files of patterns, which a worker looks for.
+fn splits(workers: &mut Workers, patterns: &[String], split: u64, event: &mut dyn FnMut(Event)) -> Result<Vec<Input>, Error> {
+    let Some(worker) = workers.living().first().copied() else { return Err(Error::Cannot("no worker is left".into())) };
+    workers.tell(worker, ToAgent::Find { patterns: patterns.to_vec() })?;
+    loop {
+        for (key, happened) in workers.wait(TICK)? {
+            match (key, happened) {
+                (Key::Control, _) => return Err(Error::Interrupted),
+                (Key::Agent(from), Happened::Message(mut message)) => {
+                    if let FromAgent::Files(found) = message.read()? {
+                        let found = found.map_err(|error| format!("{error}, on the worker `{}`", workers.agents[from as usize].name))?;
+                        return Ok(found.into_iter().flat_map(|file| cut(file, split)).collect());
+                    }
+                }
+                (Key::Agent(from), _) => {
+                    gone(workers, from, 0, event);
+                    return splits(workers, patterns, split, event);
+                }
+                (Key::Out(..), _) => {}
+            }
+        }
+    }
+}
+
+fn cut(file: crate::wire::Found, split: u64) -> Vec<Input> {
+    let crate::wire::Found { path, size, packing } = file;
+    if packing != Packing::None {
+        return vec![Input::Split { path, offset: 0, len: size, packing }];
+    }
+    let starts = (0..size.div_ceil(split)).map(|n| n * split);
+    starts.map(|offset| Input::Split { path: path.clone(), offset, len: split.min(size - offset), packing }).collect()
+}
+
+/// A worker is lost.
+fn gone(workers: &mut Workers, worker: u32, again: u32, event: &mut dyn FnMut(Event)) {
+    let agent = &mut workers.agents[worker as usize];
+    agent.alive = false;
+    let why = agent.place.wait().to_string();
+    event(Event::Lost { worker, name: agent.name.clone(), why, again });
+    workers.selector.remove(&Key::Agent(worker));
+    for other in workers.living() {
+        // Who is lost as well is told of soon.
+        let _ = workers.tell(other, ToAgent::Lost { worker });
+    }
+}
+
+struct Coordinator<'a> {
+    workers: &'a mut Workers,
+    spec: &'a Spec,
+    order: &'a Order,
+    folder: Option<Folder>,
+    event: &'a mut dyn FnMut(Event),
+    plan: Plan,
+    inputs: Vec<Input>,
+    /// What each slot has before it; the first is what it does.
+    queues: BTreeMap<Site, VecDeque<Try>>,
+    /// Where map tasks' outputs are: attempt, worker, bytes for each reduce task.
+    outputs: Vec<Option<(u32, u32, Vec<u64>)>>,
+    /// Map tasks of which the reduce tasks have not been told.
+    fresh: Vec<u32>,
+    /// What tries of reduce tasks have put out so far.
+    outs: BTreeMap<(u32, u32), Out>,
+    /// What those of them have put out that are done.
+    sinks: BTreeMap<u32, Sink>,
+    summary: Summary,
+    told: Option<Progress>,
+    lost: u32,
+    began: Instant,
+}
+
+struct Out {
+    sink: Sink,
+    /// Nothing more comes.
+    closed: bool,
+    /// The task says that it is done.
+    stats: Option<(Site, Stats)>,
+}
+
+impl Coordinator<'_> {
+    fn now(&self) -> u64 {
+        self.began.elapsed().as_millis() as u64
+    }
+
+    fn work(&mut self) -> Result<(), Error> {
+        for worker in self.workers.living() {
+            self.workers.tell(worker, ToAgent::Job(self.spec.clone()))?;
+        }
+        let bytes = self.inputs.iter().map(|input| if let Input::Split { len, .. } = input { *len } else { 0 }).sum();
+        (self.event)(Event::Planned { maps: self.inputs.len() as u32, reduces: self.spec.parts, bytes });
+        let mut tick = 0;
+        while !self.plan.is_done() {
+            if self.workers.living().is_empty() {
+                return Err(Error::Cannot("no worker is left".into()));
+            }
+            self.assign()?;
+            self.announce()?;
+            let now = self.now();
+            if now >= tick {
+                tick = now + TICK;
+                self.progress();
+                self.speculate()?;
+            }
+            for (key, happened) in self.workers.wait(tick - now.min(tick) + 1)? {
+                self.handle(key, happened)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives tasks to slots that have room for them.
+    fn assign(&mut self) -> Result<(), Error> {
+        for depth in 1..=AHEAD {
+            for worker in self.workers.living() {
+                for slot in 0..2 * self.workers.agents[worker as usize].slots {
+                    let site = Site { worker, slot };
+                    let kind = if slot % 2 == 0 { Kind::Map } else { Kind::Reduce };
+                    let queued = self.queues.get(&site).map_or(0, VecDeque::len);
+                    if queued < depth
+                        && (kind == Kind::Map || depth == 1)
+                        && let Some(at) = self.plan.give(kind, site)
+                    {
+                        self.send(at, site)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, at: Try, site: Site) -> Result<(), Error> {
+        let Try { kind, task, attempt } = at;
+        let Site { worker, slot } = site;
+        match kind {
+            Kind::Map => {
+                let input = self.inputs[task as usize].clone();
+                self.workers.tell(worker, ToAgent::Map { slot, task, attempt, input })?;
+            }
+            Kind::Reduce => {
+                let (ours, theirs) = Channel::pair::<Bytes, Bytes>()?;
+                let sink = match &self.folder {
+                    Some(folder) => folder.part(task, attempt)?,
+                    None => Sink::Memory(Vec::new()),
+                };
+                self.workers.selector.add(Key::Out(task, attempt), ours)?;
+                self.outs.insert((task, attempt), Out { sink, closed: false, stats: None });
+                let maps = self.inputs.len() as u32;
+                self.workers.tell(worker, ToAgent::Reduce { slot, task, attempt, maps, out: theirs })?;
+                let known: Vec<u32> = (0..maps).filter(|map| self.outputs[*map as usize].is_some()).collect();
+                self.announce_to(site, task, &known)?;
+            }
+        }
+        let queue = self.queues.entry(site).or_default();
+        queue.push_back(at);
+        if queue.len() == 1 {
+            self.begins(site);
+        }
+        Ok(())
+    }
+
+    /// Tells the reduce tasks that run of the map tasks that are done since.
+    fn announce(&mut self) -> Result<(), Error> {
+        let fresh = mem::take(&mut self.fresh);
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        let running =
+            self.queues.iter().filter_map(|(site, queue)| queue.front().filter(|at| at.kind == Kind::Reduce).map(|at| (*site, at.task)));
+        for (site, task) in running.collect::<Vec<_>>() {
+            self.announce_to(site, task, &fresh)?;
+        }
+        Ok(())
+    }
+
+    fn announce_to(&mut self, site: Site, task: u32, maps: &[u32]) -> Result<(), Error> {
+        let output = |map: &u32| {
+            let (attempt, worker, bytes) = self.outputs[*map as usize].as_ref()?;
+            Some(Output { map: *map, attempt: *attempt, worker: *worker, bytes: bytes[task as usize] })
+        };
+        let outputs: Vec<_> = maps.iter().filter_map(output).collect();
+        if outputs.is_empty() {
+            return Ok(());
+        }
+        self.workers.tell(site.worker, ToAgent::Outputs { slot: site.slot, task, outputs })
+    }
+
+    /// A slot gets to the first task in its queue.
+    fn begins(&mut self, site: Site) {
+        let Some(&at) = self.queues.get(&site).and_then(VecDeque::front) else { return };
+        let now = self.now();
+        self.plan.began(at, now);
+        if self.order.verbose {
+            let Try { kind, task, attempt } = at;
+            let Site { worker, slot } = site;
+            let input = self.input(kind, task);
+            (self.event)(Event::TaskBegan { at: now, kind, task, attempt, worker, slot, input });
+        }
+    }
+
+    /// What a task works on, for people.
+    fn input(&self, kind: Kind, task: u32) -> String {
+        match (kind, self.inputs.get(task as usize)) {
+            (Kind::Map, Some(Input::Split { path, offset, len, .. })) => format!("{path} @ {offset} + {len}"),
+            (Kind::Map, _) => format!("value {task}"),
+            (Kind::Reduce, _) => format!("partition {task}"),
+        }
+    }
+
+    fn handle(&mut self, key: Key, happened: Happened) -> Result<(), Error> {
+        match (key, happened) {
+            (Key::Control, _) => Err(Error::Interrupted),
+            // One that was lost by what came before in the same batch.
+            (Key::Agent(worker), _) if !self.workers.agents[worker as usize].alive => Ok(()),
+            (Key::Agent(worker), Happened::Message(mut message)) => self.said(worker, message.read()?),
+            (Key::Agent(worker), _) => self.lost(worker),
+            (Key::Out(task, attempt), Happened::Message(message)) => {
+                if let Some(out) = self.outs.get_mut(&(task, attempt)) {
+                    out.sink.write(message.bytes())?;
+                }
+                Ok(())
+            }
+            (Key::Out(task, attempt), _) => {
+                if let Some(out) = self.outs.get_mut(&(task, attempt)) {
+                    out.closed = true;
+                }
+                self.reduced(task, attempt)
+            }
+        }
+    }
+
+    fn said(&mut self, worker: u32, message: FromAgent) -> Result<(), Error> {
+        let current = self.spec.job;
+        match message {
+            FromAgent::Mapped { job, slot, task, attempt, stats, bytes } if job == current => {
+                let (at, site) = (Try { kind: Kind::Map, task, attempt }, Site { worker, slot });
+                self.answered(at, site);
+                if self.done(at, site, &stats)? {
+                    self.summary.shuffled += stats.bytes_out;
+                    self.summary.records_shuffled += stats.records_out;
+                    self.outputs[task as usize] = Some((attempt, worker, bytes));
+                    self.fresh.push(task);
+                }
+                Ok(())
+            }
+            FromAgent::Said { slot, job, said } if job == current => {
+                let site = Site { worker, slot };
+                match said {
+                    Said::Failed { at, error, offset } => {
+                        self.answered(at, site);
+                        self.failed(at, Reason { text: error, backtrace: String::new() }, offset)
+                    }
+                    Said::Fetched { task, attempt } => {
+                        self.plan.fetched(Try { kind: Kind::Reduce, task, attempt });
+                        Ok(())
+                    }
+                    Said::Reduced { task, attempt, stats } => {
+                        self.answered(Try { kind: Kind::Reduce, task, attempt }, site);
+                        if let Some(out) = self.outs.get_mut(&(task, attempt)) {
+                            out.stats = Some((site, stats));
+                        }
+                        self.reduced(task, attempt)
+                    }
+                    Said::Missing { worker, maps } => {
+                        let maps: BTreeSet<_> = maps.into_iter().collect();
+                        self.unavailable(|map, (attempt, on)| on == worker && maps.contains(&(map, attempt)));
+                        Ok(())
+                    }
+                }
+            }
+            FromAgent::Ended { job, slot, reason, offset } if job == current => self.slot_ended(Site { worker, slot }, reason, offset),
+            // Of a job before.
+            _ => Ok(()),
+        }
+    }
+
+    /// A slot has done with a task, and gets to the next.
+    fn answered(&mut self, at: Try, site: Site) {
+        if let Some(queue) = self.queues.get_mut(&site) {
+            queue.retain(|queued| *queued != at);
+            self.begins(site);
+        }
+    }
+
+    /// A try has come to its end; whether it was the first of its task.
+    fn done(&mut self, at: Try, site: Site, stats: &Stats) -> Result<bool, Error> {
+        let now = self.now();
+        let Some((copy, others)) = self.plan.done(at, now) else { return Ok(false) };
+        for other in others {
+            let front = self.queues.get(&other.site).and_then(VecDeque::front);
+            if front.is_some_and(|front| (front.kind, front.task, front.attempt) == (at.kind, at.task, other.attempt)) {
+                self.workers.tell(other.site.worker, ToAgent::Kill { slot: other.site.slot })?;
+            }
+        }
+        let Try { kind, task, attempt } = at;
+        let Site { worker, slot } = site;
+        let millis = now.saturating_sub(copy.began.unwrap_or(now));
+        let input = self.input(kind, task);
+        match kind {
+            Kind::Map => {
+                self.summary.records_in += stats.records_in;
+                self.summary.bytes_in += stats.bytes_in;
+            }
+            Kind::Reduce => {
+                self.summary.records_out += stats.records_out;
+                self.summary.bytes_out += stats.bytes_out;
+            }
+        }
+        self.summary.spilled += stats.spilled;
+        let slowest = &mut self.summary.slowest;
+        if slowest.len() < SLOWEST || slowest.last().is_some_and(|last| last.millis < millis) {
+            let name = self.workers.agents[worker as usize].name.clone();
+            slowest.push(Slow { kind, task, worker, name, input: input.clone(), millis });
+            slowest.sort_by_key(|slow| std::cmp::Reverse(slow.millis));
+            slowest.truncate(SLOWEST);
+        }
+        if self.order.verbose {
+            let Stats { records_in, records_out, bytes_in, bytes_out, spilled, .. } = *stats;
+            (self.event)(Event::TaskEnded {
+                at: now,
+                kind,
+                task,
+                attempt,
+                worker,
+                slot,
+                input,
+                millis,
+                records_in,
+                records_out,
+                bytes_in,
+                bytes_out,
+                spilled,
+            });
+        }
+        Ok(true)
+    }
+
+    /// A reduce task is done when it says so and all that it has put out has come.
+    fn reduced(&mut self, task: u32, attempt: u32) -> Result<(), Error> {
+        let Some(Out { closed: true, stats: Some((site, stats)), .. }) = self.outs.get(&(task, attempt)) else { return Ok(()) };
+        let (site, stats) = (*site, stats.clone());
+        let first = self.done(Try { kind: Kind::Reduce, task, attempt }, site, &stats)?;
+        if let Some(sink) = self.take_out(task, attempt) {
+            if first { drop(self.sinks.insert(task, sink)) } else { sink.discard() }
+        }
+        Ok(())
+    }
+
+    fn take_out(&mut self, task: u32, attempt: u32) -> Option<Sink> {
+        self.workers.selector.remove(&Key::Out(task, attempt));
+        self.outs.remove(&(task, attempt)).map(|out| out.sink)
+    }
+
+    /// A try has failed: the task is tried again, or the job has failed with it.
+    fn failed(&mut self, at: Try, reason: Reason, offset: Option<u64>) -> Result<(), Error> {
+        if let Some(sink) = self.take_out(at.task, at.attempt).filter(|_| at.kind == Kind::Reduce) {
+            sink.discard();
+        }
+        let Some((failures, copy)) = self.plan.failed(at) else { return Ok(()) };
+        let again = failures < self.order.attempts;
+        let worker = copy.site.worker;
+        let error = TaskError {
+            at: self.now(),
+            kind: at.kind,
+            task: at.task,
+            attempt: at.attempt,
+            worker,
+            name: self.workers.agents[worker as usize].name.clone(),
+            input: self.input(at.kind, at.task),
+            offset,
+            error: reason.text,
+            backtrace: reason.backtrace,
+            again,
+        };
+        (self.event)(Event::TaskFailed(error.clone()));
+        if !again {
+            return Err(Error::Task(Box::new(error)));
+        }
+        self.summary.retries += 1;
+        log(Level::Warn, format_args!("{error}; it is tried again"));
+        self.need_outputs();
+        Ok(())
+    }
+
+    /// A slot has ended: what it did has failed, unless that is done elsewhere; what it had before it has not.
+    fn slot_ended(&mut self, site: Site, reason: Reason, offset: Option<u64>) -> Result<(), Error> {
+        let mut queue = self.queues.remove(&site).unwrap_or_default();
+        let first = queue.pop_front();
+        self.drop_all(queue);
+        match first {
+            // It had said so before it ended.
+            Some(at) if self.is_reduced(at) => Ok(()),
+            Some(at) => self.failed(at, reason, offset),
+            None => Ok(()),
+        }
+    }
+
+    fn is_reduced(&self, at: Try) -> bool {
+        at.kind == Kind::Reduce && self.outs.get(&(at.task, at.attempt)).is_some_and(|out| out.stats.is_some())
+    }
+
+    fn drop_all(&mut self, tries: impl IntoIterator<Item = Try>) {
+        for at in tries {
+            if at.kind == Kind::Reduce
+                && let Some(sink) = self.take_out(at.task, at.attempt)
+            {
+                sink.discard();
+            }
+            self.plan.dropped(at);
+        }
+    }
+
+    fn lost(&mut self, worker: u32) -> Result<(), Error> {
+        self.lost += 1;
+        let sites: Vec<Site> = self.queues.keys().filter(|site| site.worker == worker).copied().collect();
+        for site in sites {
+            let tries = self.queues.remove(&site).unwrap_or_default();
+            self.summary.retries += tries.len() as u32;
+            self.drop_all(tries);
+        }
+        // Those that have said that they are done, and whose results may be cut short.
+        let halves: Vec<_> = self
+            .outs
+            .iter()
+            .filter(|(_, out)| out.stats.as_ref().is_some_and(|(site, _)| site.worker == worker))
+            .map(|(key, _)| *key)
+            .collect();
+        self.drop_all(halves.into_iter().map(|(task, attempt)| Try { kind: Kind::Reduce, task, attempt }).collect::<Vec<_>>());
+        self.workers.agents[worker as usize].alive = false;
+        let again = self.need_outputs();
+        gone(self.workers, worker, again, self.event);
+        Ok(())
+    }
+
+    /// Has those map tasks run again whose outputs are needed and went with their workers; how many.
+    fn need_outputs(&mut self) -> u32 {
+        let dead: BTreeSet<u32> = (0..).zip(&self.workers.agents).filter(|(_, agent)| !agent.alive).map(|(worker, _)| worker).collect();
+        self.unavailable(|_, (_, worker)| dead.contains(&worker))
+    }
+
+    fn unavailable(&mut self, which: impl Fn(u32, (u32, u32)) -> bool) -> u32 {
+        let again = self.plan.lose(&which);
+        self.summary.retries += again;
+        for (map, output) in (0..).zip(&mut self.outputs) {
+            if output.as_ref().is_some_and(|(attempt, worker, _)| which(map, (*attempt, *worker))) {
+                *output = None;
+            }
+        }
+        again
+    }
+
+    /// Gives copies of tasks that take long to slots that have nothing to do.
+    fn speculate(&mut self) -> Result<(), Error> {
+        if !self.order.speculation {
+            return Ok(());
+        }
+        for worker in self.workers.living() {
+            for slot in 0..2 * self.workers.agents[worker as usize].slots {
+                let (site, now) = (Site { worker, slot }, self.now());
+                let kind = if slot % 2 == 0 { Kind::Map } else { Kind::Reduce };
+                if self.queues.get(&site).is_some_and(|queue| !queue.is_empty()) {
+                    continue;
+                }
+                if let Some((at, slow, millis)) = self.plan.straggler(kind, site, now) {
+                    self.summary.speculated += 1;
+                    (self.event)(Event::Straggler { at: now, kind, task: at.task, worker: slow.site.worker, millis, copy_on: worker });
+                    self.send(at, site)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn progress(&mut self) {
+        let ((maps, mapping), (reduces, reducing)) = (self.plan.count(Kind::Map), self.plan.count(Kind::Reduce));
+        let maps = Count { of: self.inputs.len() as u32, done: maps, running: mapping };
+        let reduces = Count { of: self.spec.parts, done: reduces, running: reducing };
+        let rest = |kind: Kind, count: Count| {
+            let left = u64::from(count.of - count.done);
+            if left == 0 { Some(0) } else { Some(left * self.plan.median(kind)? / u64::from(count.running.max(1))) }
+        };
+        let left = rest(Kind::Map, maps).and_then(|maps| Some(maps + rest(Kind::Reduce, reduces)?));
+        let summary = &self.summary;
+        let progress = Progress {
+            at: self.now(),
+            maps,
+            reduces,
+            bytes_in: summary.bytes_in,
+            shuffled: summary.shuffled,
+            bytes_out: summary.bytes_out,
+            workers: self.workers.alive() as u32,
+            retries: summary.retries,
+            left,
+        };
+        let same = self.told.is_some_and(|told| Progress { at: told.at, left: told.left, ..progress } == told);
+        if !same {
+            self.told = Some(progress);
+            (self.event)(Event::Progress(progress));
+        }
+    }
+
+    /// Ends the job on all workers, and gives the results their names, if it has any.
+    fn end(&mut self, result: Result<(), Error>) -> Result<Vec<Vec<u8>>, Error> {
+        for (task, attempt) in self.outs.keys().copied().collect::<Vec<_>>() {
+            if let Some(sink) = self.take_out(task, attempt) {
+                sink.discard();
+            }
+        }
+        for worker in self.workers.living() {
+            let told = self.workers.tell(worker, ToAgent::Over { job: self.spec.job });
+            if let Err(error) = told {
+                log(Level::Warn, format_args!("a worker cannot be told that the job is over: {error}"));
+            }
+        }
+        self.workers.selector.flush();
+        let sinks = mem::take(&mut self.sinks);
+        if let Err(error) = result {
+            sinks.into_values().for_each(Sink::discard);
+            return Err(error);
+        }
+        let mut results = Vec::new();
+        for (part, sink) in sinks {
+            if let Some(folder) = &self.folder {
+                self.summary.files.extend(folder.keep(part, &sink)?);
+            }
+            if let Sink::Memory(bytes) = sink {
+                results.push(bytes);
+            }
+        }
+        self.progress();
+        let summary = &mut self.summary;
+        summary.maps = self.inputs.len() as u32;
+        summary.reduces = self.spec.parts;
+        summary.workers = self.workers.agents.len() as u32;
+        summary.lost = self.lost;
+        summary.millis = self.began.elapsed().as_millis() as u64;
+        Ok(results)
+    }
+}

@@ -1,0 +1,49 @@
+//! The hash of a key: which reduce task gets it.
+//!
+//! It depends on the key's bytes and on nothing else, so that all machines agree. Eight bytes at a time are turned, mixed in and
+//! multiplied; the end is the one of MurmurHash3 (`fmix64`), so that both halves are good.
+
+use crate::short;
+
+const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+
+#[inline]
+pub(crate) fn hash(bytes: &[u8]) -> u64 {
+    let mut state = bytes.len() as u64;
+    let mut rest = bytes;
+    while let Some((eight, tail)) = rest.split_first_chunk() {
+        state = (state.rotate_left(23) ^ u64::from_le_bytes(*eight)).wrapping_mul(FACTOR);
+        rest = tail;
+    }
+    if !rest.is_empty() {
+        state = (state.rotate_left(23) ^ short::tail(rest)).wrapping_mul(FACTOR);
+    }
+    state = (state ^ (state >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    state = (state ^ (state >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    state ^ (state >> 33)
+}
+
+/// Which of `parts` a hash belongs to.
+#[inline]
+pub(crate) fn part(hash: u64, parts: u32) -> u32 {
+    ((hash >> 32) * u64::from(parts) >> 32) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_are_the_same_on_all_machines() {
+        assert_eq!(["", "a", "word", "nine bytes"].map(|text| hash(text.as_bytes())), EXPECTED);
+    }
+
+    const EXPECTED: [u64; 4] = [0, 0, 0, 0];
+
+    #[test]
+    fn parts_are_about_equal() {
+        let mut counts = [0; 7];
+        (0..70_000u32).for_each(|n| counts[part(hash(&n.to_be_bytes()), 7) as usize] += 1);
+        assert!(counts.iter().all(|count| (9_500..10_500).contains(count)), "{counts:?}");
+    }
+}

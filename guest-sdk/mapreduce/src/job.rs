@@ -1,0 +1,162 @@
+//! What a job is made of.
+
+use std::marker::PhantomData;
+
+use serde::Serialize;
+
+use crate::emit::write_value;
+use crate::function::{Combiner, Lines, Mapper, Of, Outputer, Partitioner, Reducer};
+
+/// Which functions a job has, and how it is to be run; from inputs `I` to results of `K2` and `V2`.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Job<I, K, V, K2 = K, V2 = V> {
+    pub(crate) order: Order,
+    pub(crate) outputer: Option<Outputer<K2, V2>>,
+    types: PhantomData<fn(I, K, V) -> (K2, V2)>,
+}
+
+/// The same without types.
+#[derive(Clone, Debug)]
+pub(crate) struct Order {
+    pub(crate) mapper: String,
+    pub(crate) combiner: Option<String>,
+    pub(crate) partitioner: Option<String>,
+    pub(crate) reducer: Option<String>,
+    pub(crate) reducers: Option<u32>,
+    pub(crate) output: Option<String>,
+    pub(crate) attempts: u32,
+    pub(crate) speculation: bool,
+    pub(crate) split: u64,
+    /// Tasks are told one by one.
+    pub(crate) verbose: bool,
+    /// Results are lines of text, though there is no directory for them.
+    pub(crate) lines: bool,
+    pub(crate) args: Vec<String>,
+}
+
+impl Order {
+    pub(crate) const SPLIT: u64 = 16 << 20;
+    pub(crate) const ATTEMPTS: u32 = 4;
+}
+
+impl<I, K, V> Job<I, K, V> {
+    /// A job of a mapper alone: its pairs are the results, sorted by their keys within each part.
+    pub fn new(mapper: impl FnOnce() -> Mapper<I, K, V>) -> Self {
+        let order = Order {
+            mapper: mapper().name().into(),
+            combiner: None,
+            partitioner: None,
+            reducer: None,
+            reducers: None,
+            output: None,
+            attempts: Order::ATTEMPTS,
+            speculation: true,
+            split: Order::SPLIT,
+            verbose: false,
+            lines: false,
+            args: Vec::new(),
+        };
+        Self { order, outputer: None, types: PhantomData }
+    }
+
+    /// What makes of the values of a key results.
+    pub fn reducer<K2, V2>(self, reducer: impl FnOnce() -> Reducer<K, V, K2, V2>) -> Job<I, K, V, K2, V2> {
+        Job { order: Order { reducer: Some(reducer().name().into()), ..self.order }, outputer: None, types: PhantomData }
+    }
+}
+
+impl<I, K, V, K2, V2> Job<I, K, V, K2, V2> {
+    /// What makes of two values of a key one, where they were emitted.
+    pub fn combiner(mut self, combiner: impl FnOnce() -> Combiner<V>) -> Self {
+        self.order.combiner = Some(combiner().name().into());
+        self
+    }
+
+    /// Which reduce task gets which keys; else the hash of the key says so.
+    pub fn partitioner(mut self, partitioner: impl FnOnce() -> Partitioner<K>) -> Self {
+        self.order.partitioner = Some(partitioner().name().into());
+        self
+    }
+
+    /// Who gets the results, when the job is done; [`Workers::run`](crate::Workers::run) then has none.
+    pub fn outputer(mut self, outputer: impl FnOnce() -> Outputer<K2, V2>) -> Self {
+        self.outputer = Some(outputer());
+        self
+    }
+
+    /// How many reduce tasks there are; else as many as the workers have slots.
+    pub fn reducers(mut self, reducers: u32) -> Self {
+        self.order.reducers = Some(reducers);
+        self
+    }
+
+    /// A directory for the results, as lines, in a file for each reduce task: `part-00000` and so on. There is nothing else then. It is of
+    /// the place that runs the job.
+    pub fn output(mut self, dir: impl Into<String>) -> Self {
+        self.order.output = Some(dir.into());
+        self
+    }
+
+    /// Arguments of the job: what [`args`](crate::args()) returns within its functions.
+    pub fn args<S: Into<String>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.order.args = args.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// How often a task may fail before the job does; 4 unless this says otherwise.
+    pub fn attempts(mut self, attempts: u32) -> Self {
+        self.order.attempts = attempts.max(1);
+        self
+    }
+
+    /// Whether tasks that take long get a copy elsewhere near the end; they do unless this says otherwise.
+    pub fn speculation(mut self, speculation: bool) -> Self {
+        self.order.speculation = speculation;
+        self
+    }
+
+    /// The most bytes of a file that one map task gets; 16 MiB unless this says otherwise.
+    pub fn split(mut self, bytes: u64) -> Self {
+        self.order.split = bytes.max(1);
+        self
+    }
+
+    /// Tells of each task that begins and ends.
+    pub fn verbose(mut self) -> Self {
+        self.order.verbose = true;
+        self
+    }
+}
+
+/// What a job's map tasks work on.
+#[derive(Clone, Debug)]
+pub struct Tasks<I> {
+    pub(crate) what: What,
+    types: PhantomData<fn() -> I>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum What {
+    Values(Result<Vec<Vec<u8>>, String>),
+    Files(Vec<String>),
+}
+
+impl Tasks<Lines> {
+    /// Lines of files: paths, folders and patterns like `data/*.txt`, in the directories that the workers were granted. Each map task gets
+    /// a split of one, which begins and ends with a line; files packed by gzip or zstd are not split.
+    pub fn files<S: Into<String>>(patterns: impl IntoIterator<Item = S>) -> Self {
+        Self { what: What::Files(patterns.into_iter().map(Into::into).collect()), types: PhantomData }
+    }
+}
+
+impl<T: Serialize> Tasks<Of<T>> {
+    /// Values of the program's own, one for each map task.
+    pub fn values(values: impl IntoIterator<Item = T>) -> Self {
+        let write = |value: T| {
+            let mut bytes = Vec::new();
+            write_value(&value, &mut bytes).map(|()| bytes)
+        };
+        Self { what: What::Values(values.into_iter().map(write).collect()), types: PhantomData }
+    }
+}

@@ -1,0 +1,83 @@
+//! Short bytes, eight at a time. In WebAssembly a copy or a comparison of a few bytes by the library costs more than everything else that
+//! is done with a word.
+
+/// Fewer than eight bytes as a number, the first one lowest.
+#[inline(always)]
+pub(crate) fn tail(bytes: &[u8]) -> u64 {
+    match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        (Some(first), Some(last)) => {
+            // They overlap, where both have the same.
+            let shift = 8 * (bytes.len() as u32 - 4);
+            u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << shift
+        }
+        _ => match *bytes {
+            [] => 0,
+            [a] => u64::from(a),
+            [a, b] => u64::from(a) | u64::from(b) << 8,
+            [a, b, c, ..] => u64::from(a) | u64::from(b) << 8 | u64::from(c) << 16,
+        },
+    }
+}
+
+/// Whether they are the same.
+#[inline(always)]
+pub(crate) fn same(mut a: &[u8], mut b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    while let (Some((one, rest_a)), Some((other, rest_b))) = (a.split_first_chunk::<8>(), b.split_first_chunk::<8>()) {
+        if u64::from_le_bytes(*one) != u64::from_le_bytes(*other) {
+            return false;
+        }
+        (a, b) = (rest_a, rest_b);
+    }
+    tail(a) == tail(b)
+}
+
+/// Appends bytes; whether there was no zero among them.
+#[inline(always)]
+pub(crate) fn append(bytes: &mut Vec<u8>, mut text: &[u8]) -> bool {
+    /// From this length on the library is faster.
+    const LONG: usize = 64;
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    if text.len() >= LONG {
+        bytes.extend_from_slice(text);
+        return memchr::memchr(0, text).is_none();
+    }
+    let mut zeros = 0;
+    bytes.reserve(text.len() + 8);
+    let end = bytes.len() + text.len();
+    while let Some((eight, rest)) = text.split_first_chunk::<8>() {
+        let word = u64::from_le_bytes(*eight);
+        zeros |= word.wrapping_sub(ONES) & !word;
+        bytes.extend_from_slice(eight);
+        text = rest;
+    }
+    // What is not there counts as ones.
+    let word = tail(text);
+    let there = (1u64 << (8 * text.len() as u32)) - 1;
+    let word_or_ones = word | !there;
+    zeros |= word_or_ones.wrapping_sub(ONES) & !word_or_ones;
+    bytes.extend_from_slice(&word.to_le_bytes());
+    bytes.truncate(end);
+    zeros & (ONES << 7) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn short_bytes_are_as_the_library_has_them(a in prop::collection::vec(0..3u8, 0..80), b in prop::collection::vec(0..2u8, 0..20)) {
+            prop_assert_eq!(same(&a, &b), a == b);
+            prop_assert!(same(&a, &a.clone()));
+            let mut bytes = b.clone();
+            let clean = append(&mut bytes, &a);
+            prop_assert_eq!(clean, !a.contains(&0));
+            prop_assert_eq!(bytes, [b, a].concat());
+        }
+    }
+}
