@@ -157,7 +157,7 @@ pub(crate) fn run(args: Args, verbose: u8) -> Result<ExitCode, CliError> {
         config.grants.scratch = true;
     }
     // Neither is dropped: the process is about to end.
-    let workers = ManuallyDrop::new(host::workers()?);
+    let workers = ManuallyDrop::new(args.allowance.workers()?);
     let host = {
         let _inside = workers.enter();
         ManuallyDrop::new(host::build(builder, args.allowance.cache())?)
