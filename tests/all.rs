@@ -21,6 +21,7 @@ mod lab;
 mod logs;
 mod lost;
 mod machines;
+mod mapreduce;
 mod member;
 mod mpi;
 mod mutations;
