@@ -39,8 +39,10 @@ fn main(_: Channel) -> places::Result {
             let _ = Node::connect(&node).and_then(|node| node.exit());
         }
     })?;
-    results.for_each(|(word, count)| println!("{word} {count}"));
+    let mut counts: Vec<_> = results.collect();
+    counts.sort();
+    counts.iter().for_each(|(word, count)| println!("{word} {count}"));
     let summary = workers.summary();
-    eprintln!("{} lines, {} different words", summary.records_in, summary.records_out);
+    println!("{} lines, {} different words", summary.records_in, summary.records_out);
     Ok(())
 }

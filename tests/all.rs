@@ -21,6 +21,7 @@ mod lab;
 mod logs;
 mod lost;
 mod machines;
+mod mapreduce;
 mod mapreduce_command;
 mod member;
 mod mpi;

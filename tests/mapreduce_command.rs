@@ -57,8 +57,8 @@ fn a_job_is_told_what_the_options_say() {
     let job = Job::new();
     let (input, output) = (job.path("data/*.txt"), job.path("out"));
     job.run(&["--input", "data/*.txt"]).prints(&format!(
-        "Order {{ workers: [Worker {{ address: None }}], slots: None, inputs: [{input:?}], split: None, output: None, output_at: None, mapper: \
-         None, combiner: None, partitioner: None, reducer: None, outputer: None, reducers: None, memory: None, scratch: Some(\"/scratch\"), \
+        "Order {{ workers: [Worker {{ address: None }}], slots: None, inputs: [{input:?}], split: None, output: None, args: [], mapper: \
+         None, combiner: None, partitioner: None, reducer: None, outputer: None, reducers: None, memory: None, \
          attempts: 4, speculation: true, verbosity: 0 }}\n"
     ));
     let file = job.path("data/a.txt");
@@ -69,13 +69,13 @@ fn a_job_is_told_what_the_options_say() {
         .then_some(())
         .expect("it is the file");
     let all = ["--input", "data/*.txt", "--input", "data", "--output", "out", "--slots", "3", "--reducers", "5", "--split", "1MiB"];
-    let more = ["--memory", "128MiB", "--attempts", "2", "--no-speculation", "--reducer", "sums", "--workers", ".", "-v"];
+    let more = ["--memory", "128MiB", "--attempts", "2", "--no-speculation", "--reducer", "sums", "--workers", ".", "-v", "--", "x", "--y"];
     let folder = job.path("data");
     let ended = job.run(&[&all[..], &more[..]].concat()).fails(0, &[SUMMARY]);
     ended.stdout_is(&format!(
         "Order {{ workers: [Worker {{ address: None }}], slots: Some(3), inputs: [{input:?}, {folder:?}], split: Some(1048576), output: \
-         Some({output:?}), output_at: Some(\"job\"), mapper: None, combiner: None, partitioner: None, reducer: Some(\"sums\"), outputer: None, \
-         reducers: Some(5), memory: Some(134217728), scratch: Some(\"/scratch\"), attempts: 2, speculation: false, verbosity: 1 }}\n"
+         Some({output:?}), args: [\"x\", \"--y\"], mapper: None, combiner: None, partitioner: None, reducer: Some(\"sums\"), outputer: None, \
+         reducers: Some(5), memory: Some(134217728), attempts: 2, speculation: false, verbosity: 1 }}\n"
     ));
 }
 
@@ -179,4 +179,57 @@ fn workers_are_reached_by_who_is_in_their_cluster() {
     let workers = "workers: [Worker { address: Some(\"host2:6340\") }, Worker { address: Some(\"host3:7000\") }]";
     assert!(ended.stdout.contains(workers), "{}", ended.stdout);
     job.run(&["--input", "data", "--workers", "a b"]).fails(2, &["--workers"]);
+}
+
+/// Text in several files, and how often each word is in it, as lines.
+fn text(job: &Job) -> Vec<String> {
+    let mut counts = std::collections::BTreeMap::new();
+    for file in 0..4 {
+        let words: Vec<_> = (0..20_000).map(|number: u32| format!("word{}", number.wrapping_mul(2_654_435_761) % 997 + file)).collect();
+        words.iter().for_each(|word| *counts.entry(word.clone()).or_insert(0) += 1);
+        let lines: String = words.chunks(7).map(|line| line.join(" ") + "\n").collect();
+        fs::write(job.path(&format!("data/{file}.txt")), lines).expect("there is room");
+    }
+    counts.into_iter().map(|(word, count)| format!("{word}\t{count}")).collect()
+}
+
+/// The lines of all files of an output, in order.
+fn output(job: &Job, folder: &str) -> Vec<String> {
+    let files = fs::read_dir(job.path(folder)).expect("it is there").map(|entry| entry.expect("it can be read").path());
+    let mut lines: Vec<_> =
+        files.flat_map(|path| fs::read_to_string(path).expect("it is text").lines().map(str::to_owned).collect::<Vec<_>>()).collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn words_are_counted_without_a_driver() {
+    let job = Job::new();
+    fs::remove_file(job.path("data/a.txt")).and_then(|()| fs::remove_file(job.path("data/b.txt"))).expect("they are there");
+    let expected = text(&job);
+    let module = guest("word_count");
+    let module = module.to_str().expect("its path is text");
+    let count = ["mapreduce", module, "--input", "data/*.txt", "--split", "64KiB"];
+    let here = |args: &[&str]| placehost([&count[..], args].concat()).dir(job.0.path());
+    let ended = here(&["--output", "out", "--reducers", "3"]).fails(0, &[" map tasks over ", "Done in ", "spilled ", "slowest "]);
+    assert_eq!((ended.stdout.as_str(), output(&job, "out")), ("", expected.clone()));
+    assert_eq!(fs::read_dir(job.path("out")).map(Iterator::count).ok(), Some(3));
+    here(&["--output", "out"]).fails(125, &["error: the job failed: "]);
+    let printed = here(&[]).fails(0, &["Done in "]);
+    let mut lines: Vec<_> = printed.stdout.lines().map(str::to_owned).collect();
+    lines.sort();
+    assert_eq!(lines, expected);
+    here(&["--mapper", "nothing"]).fails(125, &["error: the job failed: ", "nothing"]);
+
+    let lab = Lab::new();
+    let dir = format!("{0}::{0}:ro", job.path("data"));
+    let (a, b) = (lab.node(&["--dir", &dir, "--scratch", "/tmp"]), lab.node(&["--dir", &dir, "--scratch", "/tmp"]));
+    let workers = format!("{},{}", a.address, b.address);
+    let far = |args: &[&str]| lab.placehost(&[&count[..], &["--workers", &workers], args].concat()).dir(job.0.path());
+    let ended = far(&["--output", "far", "--json"]).fails(0, &[]);
+    let last = ended.stdout.lines().last().and_then(|line| serde_json::from_str::<Value>(line).ok()).expect("it is JSON");
+    assert_eq!((&last["done"]["workers"], &last["done"]["records-out"]), (&2.into(), &expected.len().into()));
+    assert_eq!(output(&job, "far"), expected);
+    lab.has_places(&a, 0);
+    lab.has_places(&b, 0);
 }

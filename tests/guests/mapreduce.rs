@@ -63,7 +63,7 @@ fn sizes(_: Channel) -> places::Result {
     for slots in [1, 2] {
         let mut workers = MapReduce::workers(Config::default().slots(slots))?;
         // No task, one, one key, as many as records, a group that is far larger than the buffers.
-        for (count, each, keys) in [(0, 0, 1), (1, 0, 1), (1, 1, 1), (3, 1000, 1), (5, 40_000, 200_000), (4, 500_000, 2)] {
+        for (count, each, keys) in [(0, 0, 1), (1, 0, 1), (1, 1, 1), (3, 1000, 1), (5, 20_000, 100_000), (4, 100_000, 2)] {
             for reducers in [1, 3] {
                 let all = count * each;
                 let mut expected = vec![0; keys as usize];
@@ -190,5 +190,18 @@ fn empty_tasks(_: Channel) -> places::Result {
     let began = std::time::Instant::now();
     workers.run(Tasks::values(0..count), &Job::new(nothing))?;
     println!("{:.4}", began.elapsed().as_secs_f64() * 1e3 / count as f64);
+    Ok(())
+}
+
+#[mapper]
+fn endless(_: u64, out: &mut Emit<u64, u64>) {
+    (0..).for_each(|number| out.emit(&(number % 5), number));
+}
+
+/// Works on a node until it is ended.
+#[places::start]
+fn forever(_: Channel) -> places::Result {
+    let mut workers = MapReduce::workers(std::env::args().skip(1).fold(Config::default(), Config::on))?;
+    workers.run(Tasks::values(0..2), &Job::new(endless).reducer(sum).combiner(add))?;
     Ok(())
 }

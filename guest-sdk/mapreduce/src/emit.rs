@@ -93,7 +93,7 @@ impl<K, V: Serialize> Emit<K, V> {
     pub(crate) fn of_mapper(combine: Option<fn(&mut V, V)>, parts: Parts) -> Self {
         Self::new(match combine {
             Some(combine) => To::Table(Table::new(), combine, parts),
-            None => To::Heap(Heap::new(), parts),
+            None => To::Heap(Heap::new(parts.buffer), parts),
         })
     }
 
@@ -131,7 +131,7 @@ impl<K, V: Serialize> Emit<K, V> {
             To::Table(table, combine, parts) => {
                 key::write(key, bytes).map_err(wrong)?;
                 table.add(bytes, value, *combine, |hash| parts.of(bytes, hash, error));
-                if table.size() > parts.buffer {
+                if table.size() > parts.buffer / 2 {
                     write_table(table, parts)?;
                 }
             }
@@ -140,9 +140,9 @@ impl<K, V: Serialize> Emit<K, V> {
                 let part = parts.of(bytes, if parts.part.is_none() { hash::hash(bytes) } else { 0 }, error);
                 self.value.clear();
                 write_value(&value, &mut self.value)?;
-                heap.add(bytes, &self.value, part);
-                if heap.size() > parts.buffer {
+                if !heap.add(bytes, &self.value, part) {
                     write_heap(heap, parts)?;
+                    heap.add(bytes, &self.value, part);
                 }
             }
             To::Text(out) => {

@@ -59,9 +59,10 @@ impl<V> Table<V> {
 
     #[cold]
     fn grow(&mut self) {
-        let size = self.slots.len() * 4;
-        self.slots.clear();
-        self.slots.resize(size, (0, 0));
+        let size = self.slots.len() * 2;
+        // The old ones are given back first.
+        self.slots = Vec::new();
+        self.slots = vec![(0, 0); size];
         for (entry, number) in self.entries.iter().zip(1..) {
             let mut at = entry.hash as usize & (size - 1);
             while self.slots[at].1 != 0 {
@@ -108,11 +109,12 @@ impl<V> Table<V> {
     }
 }
 
-/// Records as they came.
+/// Records as they came, in memory that does not grow beyond its limit.
 pub(crate) struct Heap {
     /// The key, the value's length, the value; again and again.
     bytes: Vec<u8>,
     index: Vec<Place>,
+    limit: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -124,19 +126,45 @@ struct Place {
 }
 
 impl Heap {
-    pub(crate) fn new() -> Self {
-        Self { bytes: Vec::new(), index: Vec::new() }
+    /// As much as is taken at once: from there on all that may be, for to move what is there takes as much again.
+    const FIRST: usize = 256 << 10;
+
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { bytes: Vec::new(), index: Vec::new(), limit }
     }
 
-    pub(crate) fn add(&mut self, key: &[u8], value: &[u8], part: u32) {
+    /// Adds a record, if there is room. There is for any, if it is the first.
+    pub(crate) fn add(&mut self, key: &[u8], value: &[u8], part: u32) -> bool {
+        let len = key.len() + value.len() + 10;
+        if !(self.has_room(len) || self.grow(len)) {
+            return false;
+        }
         self.index.push(Place { prefix: prefix(key), part, offset: self.bytes.len() as u32, key: key.len() as u32 });
         short::append(&mut self.bytes, key);
         varint::push(&mut self.bytes, value.len() as u64);
         short::append(&mut self.bytes, value);
+        true
     }
 
-    pub(crate) fn size(&self) -> usize {
-        self.bytes.len() + self.index.len() * size_of::<Place>()
+    fn has_room(&self, len: usize) -> bool {
+        // The next short piece may be written with eight bytes more.
+        self.bytes.capacity() - self.bytes.len() >= len + 16 && self.index.len() < self.index.capacity()
+    }
+
+    #[cold]
+    fn grow(&mut self, len: usize) -> bool {
+        if self.is_empty() {
+            self.bytes.reserve(len.max(Self::FIRST.min(self.limit)) + 16);
+            self.index.reserve(Self::FIRST / 64);
+            return true;
+        }
+        let (bytes, places) = (self.limit / 3 * 2, self.limit / 3 / size_of::<Place>());
+        if self.bytes.capacity() >= bytes && self.index.capacity() >= places {
+            return false;
+        }
+        self.bytes.reserve_exact(bytes.saturating_sub(self.bytes.len()));
+        self.index.reserve_exact(places.saturating_sub(self.index.len()));
+        self.has_room(len)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -214,13 +242,17 @@ mod tests {
 
         #[test]
         fn a_heap_keeps_the_order_of_equal_keys(emitted in prop::collection::vec((0..3u32, prop::collection::vec(0..2u8, 0..10)), 0..300)) {
-            let mut heap = Heap::new();
+            let mut heap = Heap::new(1000);
             let mut expected = Vec::new();
+            let emitted_len = emitted.len();
             for ((part, key), n) in emitted.into_iter().zip(0u32..) {
-                heap.add(&key, &n.to_be_bytes(), part);
+                if !heap.add(&key, &n.to_be_bytes(), part) {
+                    break;
+                }
                 expected.push((part, key, n.to_be_bytes().to_vec()));
             }
             expected.sort();
+            prop_assert!(expected.len() >= emitted_len.min(8));
             prop_assert_eq!(records(&heap.drain(3, &mut keep).unwrap().0), expected);
             prop_assert!(heap.is_empty());
         }
