@@ -29,5 +29,11 @@
 //! | `npb_cg.rs`            | NAS CG: a sparse matrix                               | `placehost mpirun -n 2 npb_cg.wasm cg -- S`     |
 //! | `npb_mg.rs`            | NAS MG: grids of all sizes                            | `placehost mpirun -n 2 npb_mg.wasm mg -- S`     |
 //! | `npb_ft.rs`            | NAS FT: Fourier transforms, all to all                | `placehost mpirun -n 2 npb_ft.wasm ft -- S`     |
+//! | `line_count.rs`        | MapReduce: the slides' third framework                | `placehost run line_count.wasm main --dir .::/data -- /data/a.txt` |
+//! | `word_count.rs`        | MapReduce: a combiner                                 | `placehost run word_count.wasm main --dir .::/data` |
+//! | `inverted_index.rs`    | MapReduce: a partitioner                              | `placehost run inverted_index.wasm main --dir .::/data` |
+//! | `distributed_grep.rs`  | MapReduce: no reducer                                 | `placehost run distributed_grep.wasm main --dir .::/data -- word` |
+//! | `terasort.rs`          | MapReduce: a sort                                     | `placehost run terasort.wasm main -- 100000`    |
+//! | `pagerank.rs`          | MapReduce: jobs one after another                     | `placehost run pagerank.wasm main`              |
 //!
 //! The modules lie in `target/guests/wasm32-wasip2/release/examples`.

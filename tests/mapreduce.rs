@@ -1,6 +1,7 @@
 //! MapReduce: jobs at their edges, jobs whose functions fail, and jobs whose workers are lost, whose results may not depend on it.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -184,7 +185,13 @@ fn a_job_without_a_driver_says_what_happens() {
     let order = r#"{"inputs": ["/data/[ab].txt"], "output": "/out/counts", "reducers": 2, "split": 10, "verbosity": 1}"#;
     let job = || {
         let out = format!("{}::/out", out.path().display());
-        run("word_count", "mapreduce-job", &["--dir", &data.at("/data"), "--dir", &out, "--send", order]).end()
+        let mut child = run("word_count", "mapreduce-job", &["--dir", &data.at("/data"), "--dir", &out]).start_interactive();
+        // To close it would be to end the job.
+        let mut stdin = child.stdin.take().expect("it is a pipe");
+        writeln!(stdin, "{order}").expect("it reads");
+        let ended = end(child);
+        drop(stdin);
+        ended
     };
     let ended = job();
     let events: Vec<Value> = ended.stdout.lines().map(|line| serde_json::from_str(line).expect("it is JSON")).collect();

@@ -24,7 +24,7 @@ const PIECES: usize = 256;
 pub(crate) fn mapreduce_agent(ch: Channel<ToAgent, FromAgent>) -> places::Result {
     let ToAgent::Begin { worker, slots, memory } = ch.get()? else { return Err("an agent is told to begin first".into()) };
     let (inlet, read) = Channel::pair::<(), Caller>()?;
-    ch.put(FromAgent::Ready { inlet, scratch: places::scratch().is_ok() })?;
+    ch.put(FromAgent::Ready { inlet: inlet.clone(), scratch: places::scratch().is_ok() })?;
     let mut selector = Selector::new();
     selector.add(Key::Coordinator, ch)?;
     selector.add(Key::Inlet, read)?;
@@ -35,7 +35,7 @@ pub(crate) fn mapreduce_agent(ch: Channel<ToAgent, FromAgent>) -> places::Result
         selector,
         slots,
         job: None,
-        inlets: BTreeMap::new(),
+        inlets: [(worker, inlet)].into(),
         outputs: BTreeMap::new(),
         near: BTreeMap::new(),
         callers: 0,
@@ -134,7 +134,7 @@ impl Agent {
                     slot.place.kill();
                 }
             }
-            ToAgent::Over { job } => self.over(job),
+            ToAgent::Over { job } => self.over(job)?,
         }
         Ok(())
     }
@@ -240,7 +240,7 @@ impl Agent {
     }
 
     /// Ends what still works, and lets go of what was kept.
-    fn over(&mut self, job: u64) {
+    fn over(&mut self, job: u64) -> Result<(), Error> {
         for (number, slot) in (0..).zip(&mut self.slots) {
             if let Some(busy) = slot.take_if(|slot| slot.busy > 0) {
                 self.selector.remove(&Key::Slot(number));
@@ -249,9 +249,11 @@ impl Agent {
         }
         self.job = None;
         self.outputs.clear();
+        // A slot that still reads has ended by now, or has nothing more to read.
         if let Ok(dir) = places::scratch() {
             remove(dir, &files(self.worker, job));
         }
+        self.tell(FromAgent::Over { job })
     }
 }
 

@@ -46,6 +46,8 @@ pub(crate) fn run(
         outs: BTreeMap::new(),
         sinks: BTreeMap::new(),
         fresh: Vec::new(),
+        misses: BTreeMap::new(),
+        read: BTreeSet::new(),
         summary: Summary::default(),
         told: None,
         lost: 0,
@@ -125,6 +127,10 @@ struct Coordinator<'a> {
     outs: BTreeMap<(u32, u32), Out>,
     /// What those of them have put out that are done.
     sinks: BTreeMap<u32, Sink>,
+    /// The map tasks that count in the summary.
+    read: BTreeSet<u32>,
+    /// How often the output of a map task could not be fetched though its worker was there.
+    misses: BTreeMap<u32, u32>,
     summary: Summary,
     told: Option<Progress>,
     lost: u32,
@@ -297,8 +303,6 @@ impl Coordinator<'_> {
                 let (at, site) = (Try { kind: Kind::Map, task, attempt }, Site { worker, slot });
                 self.answered(at, site);
                 if self.done(at, site, &stats)? {
-                    self.summary.shuffled += stats.bytes_out;
-                    self.summary.records_shuffled += stats.records_out;
                     self.outputs[task as usize] = Some((attempt, worker, bytes));
                     self.fresh.push(task);
                 }
@@ -323,6 +327,20 @@ impl Coordinator<'_> {
                         self.reduced(task, attempt)
                     }
                     Said::Missing { worker, maps } => {
+                        for (map, _) in &maps {
+                            let misses = self.misses.entry(*map).or_default();
+                            *misses += 1;
+                            let misses = *misses;
+                            if misses > 2 * self.order.attempts {
+                                let (from, to) =
+                                    (&self.workers.agents[worker as usize].name, &self.workers.agents[site.worker as usize].name);
+                                return Err(Error::Cannot(format!(
+                                    "what map task {map} ({}) has put out could not be fetched {misses} times, at last from worker {worker} `{from}` by worker {} `{to}`",
+                                    self.input(Kind::Map, *map),
+                                    site.worker
+                                )));
+                            }
+                        }
                         let maps: BTreeSet<_> = maps.into_iter().collect();
                         self.unavailable(|map, (attempt, on)| on == worker && maps.contains(&(map, attempt)));
                         Ok(())
@@ -358,10 +376,14 @@ impl Coordinator<'_> {
         let millis = now.saturating_sub(copy.began.unwrap_or(now));
         let input = self.input(kind, task);
         match kind {
-            Kind::Map => {
+            Kind::Map if self.read.insert(task) => {
                 self.summary.records_in += stats.records_in;
                 self.summary.bytes_in += stats.bytes_in;
+                self.summary.shuffled += stats.bytes_out;
+                self.summary.records_shuffled += stats.records_out;
             }
+            // It ran before, and what it had put out was lost.
+            Kind::Map => {}
             Kind::Reduce => {
                 self.summary.records_out += stats.records_out;
                 self.summary.bytes_out += stats.bytes_out;
@@ -560,6 +582,29 @@ impl Coordinator<'_> {
         }
     }
 
+    /// Waits until nothing is left of the job on any worker, which is at once: agents never compute.
+    fn wait_until_over(&mut self) {
+        let mut waited: BTreeSet<u32> = self.workers.living().into_iter().collect();
+        while !waited.is_empty() {
+            for (key, happened) in self.workers.wait(TICK).unwrap_or_default() {
+                let Key::Agent(worker) = key else { continue };
+                match happened {
+                    Happened::Message(mut message) => {
+                        if let Ok(FromAgent::Over { job }) = message.read()
+                            && job == self.spec.job
+                        {
+                            waited.remove(&worker);
+                        }
+                    }
+                    _ => {
+                        waited.remove(&worker);
+                        gone(self.workers, worker, 0, self.event);
+                    }
+                }
+            }
+        }
+    }
+
     /// Ends the job on all workers, and gives the results their names, if it has any.
     fn end(&mut self, result: Result<(), Error>) -> Result<Vec<Vec<u8>>, Error> {
         for (task, attempt) in self.outs.keys().copied().collect::<Vec<_>>() {
@@ -573,7 +618,7 @@ impl Coordinator<'_> {
                 log(Level::Warn, format_args!("a worker cannot be told that the job is over: {error}"));
             }
         }
-        self.workers.selector.flush();
+        self.wait_until_over();
         let sinks = mem::take(&mut self.sinks);
         if let Err(error) = result {
             sinks.into_values().for_each(Sink::discard);

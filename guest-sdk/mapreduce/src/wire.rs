@@ -227,6 +227,10 @@ pub(crate) enum FromAgent {
         reason: Reason,
         offset: Option<u64>,
     },
+    /// Nothing is left of a job.
+    Over {
+        job: u64,
+    },
 }
 
 /// What a slot tells the coordinator.

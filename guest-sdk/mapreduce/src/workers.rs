@@ -151,11 +151,13 @@ impl Workers {
         Ok(node.name())
     }
 
-    /// Tells each agent the ways to all.
+    /// Tells each agent the ways to the others. Its own never leaves its node.
     fn introduce(&mut self) -> Result<(), places::Error> {
         for to in 0..self.agents.len() as u32 {
             for worker in 0..self.agents.len() {
-                if let Some(inlet) = self.agents[worker].inlet.clone() {
+                if worker as u32 != to
+                    && let Some(inlet) = self.agents[worker].inlet.clone()
+                {
                     self.selector.put(&Key::Agent(to), Value(ToAgent::Inlet { worker: worker as u32, inlet }))?;
                 }
             }
