@@ -57,8 +57,8 @@ fn a_job_is_told_what_the_options_say() {
     let job = Job::new();
     let (input, output) = (job.path("data/*.txt"), job.path("out"));
     job.run(&["--input", "data/*.txt"]).prints(&format!(
-        "Order {{ workers: [Worker {{ address: None }}], slots: None, inputs: [{input:?}], split: None, output: None, output_at: None, mapper: \
-         None, combiner: None, partitioner: None, reducer: None, outputer: None, reducers: None, memory: None, scratch: Some(\"/scratch\"), \
+        "Order {{ workers: [Worker {{ address: None }}], slots: None, inputs: [{input:?}], split: None, output: None, args: [], mapper: \
+         None, combiner: None, partitioner: None, reducer: None, outputer: None, reducers: None, memory: None, \
          attempts: 4, speculation: true, verbosity: 0 }}\n"
     ));
     let file = job.path("data/a.txt");
@@ -69,13 +69,13 @@ fn a_job_is_told_what_the_options_say() {
         .then_some(())
         .expect("it is the file");
     let all = ["--input", "data/*.txt", "--input", "data", "--output", "out", "--slots", "3", "--reducers", "5", "--split", "1MiB"];
-    let more = ["--memory", "128MiB", "--attempts", "2", "--no-speculation", "--reducer", "sums", "--workers", ".", "-v"];
+    let more = ["--memory", "128MiB", "--attempts", "2", "--no-speculation", "--reducer", "sums", "--workers", ".", "-v", "--", "x", "--y"];
     let folder = job.path("data");
     let ended = job.run(&[&all[..], &more[..]].concat()).fails(0, &[SUMMARY]);
     ended.stdout_is(&format!(
         "Order {{ workers: [Worker {{ address: None }}], slots: Some(3), inputs: [{input:?}, {folder:?}], split: Some(1048576), output: \
-         Some({output:?}), output_at: Some(\"job\"), mapper: None, combiner: None, partitioner: None, reducer: Some(\"sums\"), outputer: None, \
-         reducers: Some(5), memory: Some(134217728), scratch: Some(\"/scratch\"), attempts: 2, speculation: false, verbosity: 1 }}\n"
+         Some({output:?}), args: [\"x\", \"--y\"], mapper: None, combiner: None, partitioner: None, reducer: Some(\"sums\"), outputer: None, \
+         reducers: Some(5), memory: Some(134217728), attempts: 2, speculation: false, verbosity: 1 }}\n"
     ));
 }
 

@@ -11,7 +11,6 @@ use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::ValueEnum;
 use placehost::{Channel, ExitReason, Host, Module, Place, PlaceConfig, json};
 use serde_json::Value;
 use tokio::time::timeout;
@@ -27,25 +26,25 @@ use show::Show;
 
 /// Run a MapReduce program: its mapper over the input, and its reducer over what comes of that.
 ///
-/// What --input and --output name here is granted to the job, and so are the object stores that they name. On other nodes the directories
-/// are those nodes' own, under the same paths: `placehost node --dir`.
+/// What --input and --output name here is granted to the job. On other nodes the directories are those nodes' own, under the same paths
+/// (`placehost node --dir`), and spilled runs go where they say (`--scratch`).
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("{EXAMPLES}\n\n{}", ExitCode::TABLE))]
 pub(crate) struct Args {
     /// The file of a component that uses the crate places-mapreduce.
     module: PathBuf,
 
-    /// Read these files: a path or a URL, with `*`, `?` and `[a-z]` in it, or a folder for all that is in it; can be repeated.
+    /// Arguments for the program's functions.
+    #[arg(last = true)]
+    args: Vec<String>,
+
+    /// Read these files: a path, with `*`, `?` and `[a-z]` in it, or a folder for all that is in it; can be repeated.
     #[arg(long, value_name = "PATH", required = true)]
     input: Vec<String>,
 
     /// Write into this folder, a file for each reduce task; without it what the reducer emits is printed.
     #[arg(long, value_name = "DIR")]
     output: Option<String>,
-
-    /// Which machine's folder that is.
-    #[arg(long, value_name = "WHOSE", value_enum, default_value_t = OutputAt::Job, requires = "output")]
-    output_at: OutputAt,
 
     /// Run the tasks on these nodes, HOST[:PORT]; `.` is this machine [default: this machine].
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = order::worker)]
@@ -114,20 +113,11 @@ struct Functions {
     outputer: Option<String>,
 }
 
-/// Whose folder the output is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum OutputAt {
-    /// This machine's.
-    Job,
-    /// Each worker's own: a reduce task writes where it runs.
-    Workers,
-}
-
 const EXAMPLES: &str = "\
 Examples:
   placehost mapreduce count.wasm --input 'data/*.txt' --output out            Here, with two tasks at a time
   placehost mapreduce count.wasm --input /data --output out --workers a,b     On two nodes that grant /data
-  placehost mapreduce count.wasm --input s3://corpus/2026 --workers a,b       From a bucket, the result printed
+  placehost mapreduce grep.wasm --input 'logs/*' -- error                     With an argument, the result printed
   placehost mapreduce sort.wasm --input big.txt --output out --memory 256MiB  With more memory for each task
   placehost mapreduce sort.wasm --input big.txt --output out --json           Say how it goes to a program";
 

@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::{self, Path, PathBuf};
 
-use placehost::{Dir, Grants, Objects, SCRATCH};
+use placehost::{Dir, Grants, Objects};
 use serde_json::{Map, Value, json};
 
-use super::{Args, OutputAt};
+use super::Args;
 use crate::cli::error::CliError;
 use crate::cli::exit_code::ExitCode;
 use crate::cli::parse;
@@ -42,7 +42,7 @@ impl Order {
         let given = args.allowance.grants(Vec::new());
         let mut order = Self { json: Value::Null, dirs: Vec::new(), objects: Vec::new() };
         let inputs = args.input.iter().map(|text| order.input(text, &given)).collect::<Result<Vec<_>, _>>()?;
-        let output = args.output.as_deref().map(|text| order.output(text, &given, args.output_at)).transpose()?;
+        let output = args.output.as_deref().map(|text| order.output(text, &given)).transpose()?;
         let workers: Vec<_> = match &args.workers[..] {
             [] => vec![json!({ "address": null })],
             workers => workers.iter().map(|worker| json!({ "address": worker.address })).collect(),
@@ -57,8 +57,8 @@ impl Order {
         field("slots", args.slots.into());
         field("inputs", inputs.into());
         field("split", args.split.into());
-        field("output-at", output.is_some().then_some(if args.output_at == OutputAt::Job { "job" } else { "workers" }).into());
         field("output", output.into());
+        field("args", args.args.clone().into());
         let named = &args.functions;
         for (name, function) in [
             ("mapper", &named.mapper),
@@ -71,7 +71,6 @@ impl Order {
         }
         field("reducers", args.reducers.into());
         field("memory", args.allowance.memory().into());
-        field("scratch", SCRATCH.into());
         field("attempts", args.attempts.into());
         field("speculation", (!args.no_speculation).into());
         field("verbosity", u8::from(verbose > 0).into());
@@ -116,13 +115,12 @@ impl Order {
     }
 
     /// The output as the job knows it; it is granted, to be written, and made if need be.
-    fn output(&mut self, text: &str, given: &Grants, at: OutputAt) -> Result<String, CliError> {
+    fn output(&mut self, text: &str, given: &Grants) -> Result<String, CliError> {
         if text.contains("://") {
             self.store("--output", text, text, false)?;
             return Ok(text.to_owned());
         }
-        // The workers' folders are theirs to grant and to make; the job need only be able to pass them on.
-        if is_granted(given, text) || at == OutputAt::Workers && given.dirs.iter().any(|dir| within(&dir.guest, text)) {
+        if is_granted(given, text) {
             return Ok(text.to_owned());
         }
         let cannot = |error| CliError::new(ExitCode::CANNOT, format!("cannot write into the output `{text}`")).because(&error);
@@ -161,11 +159,7 @@ fn split_pattern(text: &str) -> (&str, &str) {
 
 /// Whether a path of the guest lies in a directory that an option grants.
 fn is_granted(given: &Grants, path: &str) -> bool {
-    given.dirs.iter().any(|dir| within(&dir.guest, path))
-}
-
-fn within(guest: &str, path: &str) -> bool {
-    Path::new(path).starts_with(Path::new(guest))
+    given.dirs.iter().any(|dir| Path::new(path).starts_with(&dir.guest))
 }
 
 /// Without `..`, which no path in a place can have.
