@@ -3,6 +3,8 @@
 use std::fs;
 use std::io::Write;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -59,6 +61,11 @@ fn mapreduce_examples_print_what_they_should() {
     }
 }
 
+/// Three nodes that see the same files.
+fn nodes(lab: &Lab, data: &Data) -> [Node; 3] {
+    [(); 3].map(|()| lab.node(&["--dir", &data.at("/data"), "--timeout", "1s", "--grace", "0s"]))
+}
+
 /// `placehost run NAME START -- ARGS NODES`, by a machine of the cluster.
 fn far(lab: &Lab, data: &Data, name: &str, start: &str, options: &[&str], args: &[&str], nodes: &[Node]) -> Run {
     let module = guest(name);
@@ -67,6 +74,39 @@ fn far(lab: &Lab, data: &Data, name: &str, start: &str, options: &[&str], args: 
     let first = ["run", module, start, "--allow-nodes", "--timeout", "1s", "--dir", &dir];
     let addresses: Vec<_> = nodes.iter().map(|node| &*node.address).collect();
     lab.placehost(&[&first[..], options, &["--"], args, &addresses].concat())
+}
+
+#[test]
+fn mapreduce_examples_print_the_same_on_three_nodes_of_which_one_is_killed() {
+    let (lab, data) = (Lab::new(), Data::text());
+    for ((name, args, expected), seed) in examples().into_iter().zip(1u64..) {
+        let nodes = nodes(&lab, &data);
+        far(&lab, &data, name, "main", &[], args, &nodes).prints(&expected);
+        let child = far(&lab, &data, name, "main", &[], args, &nodes).start();
+        // Somewhere between its beginning and its end.
+        thread::sleep(Duration::from_millis(seed * 7919 % 40));
+        nodes[1].signal("-KILL");
+        let ended = end(child);
+        assert_eq!((ended.code, &*ended.stdout), (Some(0), &*expected), "{name}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn results_do_not_depend_on_which_worker_is_lost_when() {
+    let (lab, data) = (Lab::new(), Data::text());
+    let loses = |when: &str| {
+        let nodes = nodes(&lab, &data);
+        let addresses: Vec<_> = nodes.iter().map(|node| &*node.address).collect();
+        let args = [&addresses[..], &[when]].concat();
+        let ended = far(&lab, &data, "mapreduce", "loses", &[], &args, &[]).end();
+        assert_eq!(ended.code, Some(0), "{when}: {}", ended.stderr);
+        ended.stdout
+    };
+    let expected = loses("999");
+    assert!(expected.starts_with("5000 keys, ") && expected.ends_with("; workers: 3\n"), "{expected}");
+    for when in ["0", "13", "29", "47", "58", "60", "62"] {
+        assert_eq!(loses(when), expected.replace("workers: 3", "workers: 2"), "lost at {when}");
+    }
 }
 
 #[test]
