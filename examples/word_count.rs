@@ -1,8 +1,8 @@
 //! How often each word is in the files of `/data`, by MapReduce: on the nodes that are named, else here. With `to=DIR` the counts go to
-//! files there; with `kill=NODE` that node is stopped in the middle.
+//! files there; with `slots=N` each node does so many tasks at a time.
 
-use places::{Channel, Node};
-use places_mapreduce::{Config, Emit, Event, Job, MapReduce, Tasks, Values, combiner, mapper, reducer};
+use places::Channel;
+use places_mapreduce::{Config, Emit, Job, MapReduce, Tasks, Values, combiner, mapper, reducer};
 
 #[mapper]
 fn words(line: &str, out: &mut Emit<String, u64>) {
@@ -21,24 +21,16 @@ fn total(word: String, counts: Values<'_, u64>, out: &mut Emit<String, u64>) {
 
 #[places::start]
 fn main(_: Channel) -> places::Result {
-    let (mut config, mut job, mut victim) = (Config::default(), Job::new(words).combiner(sum).reducer(total), None);
+    let (mut config, mut job) = (Config::default(), Job::new(words).combiner(sum).reducer(total));
     for argument in std::env::args().skip(1) {
         match argument.split_once('=') {
             Some(("to", dir)) => job = job.output(dir),
-            Some(("kill", node)) => victim = Some(node.to_owned()),
+            Some(("slots", count)) => config = config.slots(count.parse()?),
             _ => config = config.on(argument),
         }
     }
     let mut workers = MapReduce::workers(config)?;
-    let results = workers.run_with(Tasks::files(["/data"]), &job, |event| {
-        if let Event::Progress(progress) = event
-            && progress.maps.done > 0
-            && let Some(node) = victim.take()
-        {
-            // It is not there any more when it answers.
-            let _ = Node::connect(&node).and_then(|node| node.exit());
-        }
-    })?;
+    let results = workers.run(Tasks::files(["/data"]), &job)?;
     let mut counts: Vec<_> = results.collect();
     counts.sort();
     counts.iter().for_each(|(word, count)| println!("{word} {count}"));

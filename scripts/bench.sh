@@ -7,6 +7,7 @@
 #   scripts/bench.sh            all of it, about two minutes
 #   IDLE=100000 scripts/bench.sh   with 100,000 idle places (wants vm.max_map_count of 1048576)
 #   NODES=100 scripts/bench.sh     with the memory and the idle time of 100 nodes
+#   SORT=10737418 scripts/bench.sh     with a sort of 1 GiB rather than of 100 MB
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh
@@ -87,6 +88,31 @@ pad() {
 
 # A job, with what it says of its times, which kernels print on stderr.
 job() { target/release/placehost mpirun "$@" 2>&1 | grep '^placehost\.' | tee -a "$results"; }
+
+# Megabytes a second of a job over so many bytes, from the command to its end.
+mapreduce() {
+    local name=$1 bytes=$2 from
+    shift 2
+    from=$(date +%s%N)
+    target/release/placehost run "$@" >/dev/null
+    awk -v n="$name" -v b="$bytes" -v ns=$(($(date +%s%N) - from)) 'BEGIN { printf "placehost.mapreduce.%s %.1f MB/s\n", n, b * 1000 / ns }' |
+        tee -a "$results"
+}
+
+echo "# MapReduce"
+target/release/placehost run "$guest/mapreduce.wasm" empty_tasks -- 1000 |
+    awk '{ printf "placehost.mapreduce.empty_task %s ms\n", $1 }' | tee -a "$results"
+mkdir "$lab/out" "$lab/scratch"
+sort=${SORT:-1000000}
+mapreduce "terasort.$sort" $((sort * 100)) --scratch "$lab/scratch" --dir "$lab/out::/out" "$guest/terasort.wasm" main -- \
+    "$sort" memory=64 to=/out/sorted
+if compgen -G "${PEERS:-/nowhere}/data/shard*.txt" >/dev/null; then
+    bytes=$(cat "$PEERS"/data/shard*.txt | wc -c)
+    for slots in 1 2; do
+        mapreduce "word_count.slots$slots" "$bytes" --dir "$PEERS/data::/data:ro" --dir "$lab/out::/out" "$guest/word_count.wasm" main -- \
+            "slots=$slots" "to=/out/words$slots"
+    done
+fi
 
 echo "# MPI"
 for ranks in 2 4 8; do job -n $ranks "$guest/mpi_bench.wasm" collectives; done

@@ -22,9 +22,10 @@ const PIECES: usize = 256;
 /// Runs the slots of one worker. Started by the coordinator; no program has a use for it.
 #[places::start]
 pub(crate) fn mapreduce_agent(ch: Channel<ToAgent, FromAgent>) -> places::Result {
-    let ToAgent::Begin { worker, slots, memory } = ch.get()? else { return Err("an agent is told to begin first".into()) };
+    let ToAgent::Begin { worker, workers, slots, memory } = ch.get()? else { return Err("an agent is told to begin first".into()) };
     let (inlet, read) = Channel::pair::<(), Caller>()?;
-    ch.put(FromAgent::Ready { inlet: inlet.clone(), scratch: places::scratch().is_ok() })?;
+    let inlets = (0..workers).map(|_| inlet.clone()).collect();
+    ch.put(FromAgent::Ready { inlets, scratch: places::scratch().is_ok() })?;
     let mut selector = Selector::new();
     selector.add(Key::Coordinator, ch)?;
     selector.add(Key::Inlet, read)?;

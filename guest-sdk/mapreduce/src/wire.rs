@@ -148,6 +148,7 @@ pub(crate) enum ToAgent {
     /// The first message. Slots with an even number are for map tasks, the others for reduce tasks.
     Begin {
         worker: u32,
+        workers: u32,
         slots: u32,
         memory: Option<u64>,
     },
@@ -199,9 +200,9 @@ pub(crate) enum ToAgent {
 /// From an agent to the coordinator.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromAgent {
-    /// The first message.
+    /// The first message. A way to it for each worker: an end that lies elsewhere is not shared from there.
     Ready {
-        inlet: Inlet,
+        inlets: Vec<Inlet>,
         scratch: bool,
     },
     Files(Result<Vec<Found>, String>),
