@@ -144,7 +144,7 @@ fn stumbles(_: Channel) -> places::Result {
     let job = Job::new(shaky).reducer(sum).attempts(2);
     let mut results: Vec<_> = workers.run(Tasks::values(0..40), &job)?.collect();
     results.sort();
-    println!("{results:?}, again: {}", workers.summary().retries);
+    println!("{results:?}, again: {}", workers.summary().retries >= 14);
     Ok(())
 }
 

@@ -129,8 +129,8 @@ struct Coordinator<'a> {
     sinks: BTreeMap<u32, Sink>,
     /// The map tasks that count in the summary.
     read: BTreeSet<u32>,
-    /// How often the output of a map task could not be fetched though its worker was there.
-    misses: BTreeMap<u32, u32>,
+    /// The attempts of each map task whose output could not be fetched though their worker was there.
+    misses: BTreeMap<u32, BTreeSet<u32>>,
     summary: Summary,
     told: Option<Progress>,
     lost: u32,
@@ -327,10 +327,10 @@ impl Coordinator<'_> {
                         self.reduced(task, attempt)
                     }
                     Said::Missing { worker, maps } => {
-                        for (map, _) in &maps {
+                        for (map, attempt) in &maps {
                             let misses = self.misses.entry(*map).or_default();
-                            *misses += 1;
-                            let misses = *misses;
+                            misses.insert(*attempt);
+                            let misses = misses.len() as u32;
                             if misses > 2 * self.order.attempts {
                                 let (from, to) =
                                     (&self.workers.agents[worker as usize].name, &self.workers.agents[site.worker as usize].name);

@@ -200,7 +200,7 @@ pub(crate) enum ToAgent {
 /// From an agent to the coordinator.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromAgent {
-    /// The first message. A way to it for each worker: an end that lies elsewhere is not shared from there.
+    /// The first message. A way to it for each other worker: an end that lies elsewhere is not shared from there.
     Ready {
         inlets: Vec<Inlet>,
         scratch: bool,

@@ -105,7 +105,7 @@ pub(crate) struct Agent {
     pub(crate) name: String,
     pub(crate) slots: u32,
     pub(crate) alive: bool,
-    /// For each worker one.
+    /// For each other worker one.
     inlets: Vec<Inlet>,
     scratch: bool,
 }
