@@ -110,9 +110,11 @@ fn what_a_killed_host_left_the_next_one_removes_and_the_living_keep_theirs() {
     assert_eq!((left.len(), fs::read_dir(&left[0]).map(Iterator::count).ok()), (1, Some(2)));
     above.run("says", &["-v"]).fails(0, &["removing what a placehost has left that was killed", left[0].to_str().expect("it is text")]);
     assert!(!left[0].exists());
-    let mut both = (above.folders(), before);
-    (both.0.sort(), both.1.sort());
-    assert_eq!(both.0, both.1);
+    let sorted = |mut folders: Vec<PathBuf>| {
+        folders.sort();
+        folders
+    };
+    assert_eq!(sorted(above.folders()), sorted(before));
     signal(&alive, "-INT");
     assert_eq!(end(alive).code, Some(130));
     assert_eq!(above.folders(), [stranger]);
