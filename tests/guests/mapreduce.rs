@@ -41,7 +41,7 @@ fn lines(line: &str, out: &mut Emit<String, u64>) -> places::Result {
 #[mapper]
 fn shaky(value: u64, out: &mut Emit<u64, u64>) -> places::Result {
     let seen = places::scratch()?.join(format!("seen-{value}"));
-    if value % 3 == 0 && !seen.exists() {
+    if value.is_multiple_of(3) && !seen.exists() {
         std::fs::write(seen, "")?;
         panic!("it stumbles over {value}");
     }
@@ -193,7 +193,9 @@ fn empty_tasks(_: Channel) -> places::Result {
 
 #[mapper]
 fn endless(_: u64, out: &mut Emit<u64, u64>) {
-    (0..).for_each(|number| out.emit(&(number % 5), number));
+    for number in 0u64.. {
+        out.emit(&(number % 5), number);
+    }
 }
 
 /// Works on a node until it is ended.

@@ -266,8 +266,11 @@ fn remove(dir: &Path, begin: &str) {
     }
 }
 
+/// Pieces with the numbers of their runs.
+type Numbered = Vec<(u32, Piece)>;
+
 /// A part of a map task's output, and where to go on. Who is near gets all of it, as it lies here; others a copy of some blocks.
-fn pieces(runs: &[Run<Page>], want: &Want, near: bool) -> Option<(Vec<(u32, Piece)>, Option<u32>)> {
+fn pieces(runs: &[Run<Page>], want: &Want, near: bool) -> Option<(Numbered, Option<u32>)> {
     let blocks = (0..)
         .zip(runs)
         .flat_map(|(number, run)| run.parts.get(want.part as usize).into_iter().flatten().map(move |block| (number, run, *block)));

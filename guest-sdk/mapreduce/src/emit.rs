@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 
 use serde::Serialize;
 
+use crate::function::Put;
 use crate::run::Run;
 use crate::store::Store;
 use crate::table::{Heap, Table};
@@ -50,7 +51,7 @@ pub(crate) struct Parts {
 /// Where results go.
 pub(crate) struct Out {
     pub(crate) bytes: Vec<u8>,
-    pub(crate) put: Box<dyn FnMut(&[u8]) -> Result<(), String>>,
+    pub(crate) put: Put,
     pub(crate) written: u64,
 }
 

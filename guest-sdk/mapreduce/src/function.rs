@@ -162,9 +162,12 @@ function! {
     /// A partitioner, made by [`#[partitioner]`](macro@crate::partitioner).
     Partitioner<K>, fn(&[u8], u32) -> Result<u32, String>
 }
+/// What a reducer is called as: its key is still bytes.
+type Reduce<V, K2, V2> = fn(&[u8], Values<'_, V>, &mut Emit<K2, V2>) -> Result<(), String>;
+
 function! {
     /// A reducer, made by [`#[reducer]`](macro@crate::reducer): from a `K` and its `V`s to pairs of `K2` and `V2`.
-    Reducer<K, V, K2, V2>, fn(&[u8], Values<'_, V>, &mut Emit<K2, V2>) -> Result<(), String>
+    Reducer<K, V, K2, V2>, Reduce<V, K2, V2>
 }
 function! {
     /// An outputer, made by [`#[outputer]`](macro@crate::outputer).

@@ -26,7 +26,7 @@ pub(crate) fn hash(bytes: &[u8]) -> u64 {
 /// Which of `parts` a hash belongs to.
 #[inline]
 pub(crate) fn part(hash: u64, parts: u32) -> u32 {
-    ((hash >> 32) * u64::from(parts) >> 32) as u32
+    (((hash >> 32) * u64::from(parts)) >> 32) as u32
 }
 
 #[cfg(test)]

@@ -72,9 +72,12 @@ struct Zstd<R: Read> {
     state: State<R>,
 }
 
+/// What of a frame was looked at, and the rest.
+type Frame<R> = Chain<Cursor<Vec<u8>>, R>;
+
 enum State<R: Read> {
     Between(R),
-    Inside(Box<StreamingDecoder<Chain<Cursor<Vec<u8>>, R>, FrameDecoder>>),
+    Inside(Box<StreamingDecoder<Frame<R>, FrameDecoder>>),
     Ended,
 }
 

@@ -13,7 +13,7 @@ use crate::function::{Combiner, Lines, Mapper, Of, Outputer, Partitioner, Reduce
 pub struct Job<I, K, V, K2 = K, V2 = V> {
     pub(crate) order: Order,
     pub(crate) outputer: Option<Outputer<K2, V2>>,
-    types: PhantomData<fn(I, K, V) -> (K2, V2)>,
+    types: PhantomData<fn(I, K) -> V>,
 }
 
 /// The same without types.

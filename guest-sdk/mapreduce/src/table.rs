@@ -232,7 +232,10 @@ mod tests {
                     let sum = expected.entry((part, key.to_vec())).or_default();
                     *sum = sum.wrapping_add(*value);
                 }
-                let (run, count) = table.drain(5, &mut keep, |value, bytes| Ok(bytes.push(*value))).unwrap();
+                let (run, count) = table.drain(5, &mut keep, |value, bytes| {
+                    bytes.push(*value);
+                    Ok(())
+                }).unwrap();
                 prop_assert!(table.is_empty());
                 prop_assert_eq!(count as usize, expected.len());
                 let expected: Vec<_> = expected.iter().map(|((part, key), sum)| (*part, key.clone(), vec![*sum])).collect();
