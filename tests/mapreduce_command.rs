@@ -1,24 +1,31 @@
 //! `placehost mapreduce`: what it tells a job and grants it, what it shows of it, and how it ends. The job here only plays its part.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Lines};
+use std::process::{Child, ChildStdout};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::harness::{Ended, Run, end, guest, placehost};
-use crate::lab::{Lab, signal};
+use crate::lab::{Lab, Node, signal};
 
 /// `placehost mapreduce` of the guest in a folder with two files in `data`.
 struct Job(TempDir);
 
 impl Job {
     fn new() -> Self {
+        let job = Self::empty();
+        for name in ["a.txt", "b.txt"] {
+            fs::write(job.0.path().join("data").join(name), "text").expect("there is room");
+        }
+        job
+    }
+
+    /// With nothing in `data`.
+    fn empty() -> Self {
         let folder = tempfile::tempdir().expect("there is room");
         fs::create_dir(folder.path().join("data")).expect("there is room");
-        for name in ["a.txt", "b.txt"] {
-            fs::write(folder.path().join("data").join(name), "text").expect("there is room");
-        }
         Self(folder)
     }
 
@@ -202,10 +209,88 @@ fn output(job: &Job, folder: &str) -> Vec<String> {
     lines
 }
 
+/// The job's output, started on two nodes with events as JSON. What it says is read line by line.
+struct Far {
+    lab: Lab,
+    nodes: [Node; 2],
+    child: Child,
+    stdout: Lines<BufReader<ChildStdout>>,
+}
+
+impl Far {
+    fn start(job: &Job, name: &str, args: &[&str]) -> Self {
+        let lab = Lab::new();
+        let dir = format!("{0}::{0}:ro", job.path("data"));
+        let nodes = [(); 2].map(|()| lab.node(&["--dir", &dir, "--scratch", "/tmp"]));
+        let (module, workers) = (guest(name), format!("{},{}", nodes[0].address, nodes[1].address));
+        let module = module.to_str().expect("its path is text");
+        let first = ["mapreduce", module, "--input", "data/*.txt", "--workers", &workers, "--timeout", "1s", "--json", "-v"];
+        let mut child = lab.placehost(&[&first[..], args].concat()).dir(job.0.path()).start();
+        let stdout = BufReader::new(child.stdout.take().expect("it is a pipe")).lines();
+        Self { lab, nodes, child, stdout }
+    }
+
+    /// Waits until the job says this, and returns it; the last event it can be.
+    fn until(&mut self, kind: &str) -> Value {
+        let events = self.stdout.by_ref().map(|line| serde_json::from_str::<Value>(&line.expect("it can be read")).expect("it is JSON"));
+        let found = events.into_iter().find_map(|mut event| event.get_mut(kind).map(Value::take));
+        found.unwrap_or_else(|| panic!("the job does not say `{kind}`"))
+    }
+}
+
+#[test]
+fn a_node_that_is_killed_costs_a_job_nothing_but_time() {
+    let job = Job::empty();
+    let expected = text(&job);
+    let mut far = Far::start(&job, "word_count", &["--split", "16KiB", "--output", "out"]);
+    far.until("task-ended");
+    far.nodes[1].signal("-KILL");
+    let done = far.until("done");
+    let ended = end(far.child);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!((&done["lost"], &done["records-out"]), (&1.into(), &expected.len().into()));
+    assert_eq!(output(&job, "out"), expected);
+    far.lab.has_places(&far.nodes[0], 0);
+}
+
+#[test]
+fn a_signal_ends_a_job_on_all_nodes() {
+    let job = Job::empty();
+    text(&job);
+    let mut far = Far::start(&job, "word_count", &["--split", "4KiB", "--output", "out"]);
+    far.until("task-ended");
+    signal(&far.child, "-INT");
+    far.until("failed");
+    assert_eq!(end(far.child).code, Some(130));
+    far.nodes.iter().for_each(|node| far.lab.has_places(node, 0));
+    assert_eq!(output(&job, "out"), Vec::<String>::new());
+}
+
+#[test]
+fn a_task_that_fails_is_named_with_its_worker_its_input_and_the_place_in_it() {
+    let job = Job::empty();
+    fs::write(job.path("data/a.txt"), "one\ntwo\nfails\nthree\n").expect("there is room");
+    let module = guest("mapreduce");
+    let module = module.to_str().expect("its path is text");
+    let args = ["mapreduce", module, "--input", "data/*.txt", "--mapper", "lines", "--reducer", "of_each", "--attempts", "2"];
+    let ended = placehost(args).dir(job.0.path()).end();
+    assert_eq!(ended.code, Some(1));
+    let input = job.path("data/a.txt");
+    for part in [
+        "map task 0, attempt 1, on worker `",
+        "; it is tried again",
+        "map task 0, attempt 2, on worker `",
+        &input,
+        ", at byte 8: ",
+        "it was told to",
+    ] {
+        assert!(ended.stderr.contains(part), "`{part}` is not in: {}", ended.stderr);
+    }
+}
+
 #[test]
 fn words_are_counted_without_a_driver() {
-    let job = Job::new();
-    fs::remove_file(job.path("data/a.txt")).and_then(|()| fs::remove_file(job.path("data/b.txt"))).expect("they are there");
+    let job = Job::empty();
     let expected = text(&job);
     let module = guest("word_count");
     let module = module.to_str().expect("its path is text");

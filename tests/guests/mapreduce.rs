@@ -18,6 +18,11 @@ fn sum(key: u64, values: Values<'_, u64>, out: &mut Emit<u64, u64>) {
     out.emit(&key, values.sum());
 }
 
+#[reducer]
+fn of_each(line: String, values: Values<'_, u64>, out: &mut Emit<String, u64>) {
+    out.emit(&line, values.sum());
+}
+
 /// The first value and how many there are: neither may depend on what is lost.
 #[reducer]
 fn first(key: u64, mut values: Values<'_, u64>, out: &mut Emit<u64, (u64, u64)>) {
