@@ -5,6 +5,8 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use placehost::{BuildError, Host, HostBuilder};
 use tokio::runtime::{Builder, Runtime};
@@ -12,6 +14,9 @@ use tokio::runtime::{Builder, Runtime};
 use super::error::CliError;
 use super::exit_code::ExitCode;
 use super::explain;
+
+/// How long a thread may take to start.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Where compiled modules are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,14 +107,21 @@ pub(crate) fn bound_workers() -> Result<Runtime, CliError> {
     let hint = "without `--bind` the system chooses where each thread runs";
     let none = || CliError::new(ExitCode::CANNOT, "cannot bind threads to processors: the system does not say which there are").hint(hint);
     let processors = core_affinity::get_core_ids().filter(|processors| !processors.is_empty()).ok_or_else(none)?;
-    let (workers, started) = (processors.len(), AtomicUsize::new(0));
+    let (workers, turn) = (processors.len(), AtomicUsize::new(0));
+    let (started, starts) = mpsc::channel();
     let bind = move || {
-        let processor = processors[started.fetch_add(1, Ordering::Relaxed) % processors.len()];
+        let processor = processors[turn.fetch_add(1, Ordering::Relaxed) % processors.len()];
         if !core_affinity::set_for_current(processor) {
             tracing::warn!("a thread could not be bound to processor {}", processor.id);
         }
+        let _ = started.send(());
     };
-    build_workers(Builder::new_multi_thread().enable_all().worker_threads(workers).on_thread_start(bind))
+    let runtime = build_workers(Builder::new_multi_thread().enable_all().worker_threads(workers).on_thread_start(bind))?;
+    // Their turns come first: another thread between them would leave a processor without a worker.
+    for _ in 0..workers {
+        let _ = starts.recv_timeout(PATIENCE);
+    }
+    Ok(runtime)
 }
 
 fn build_workers(builder: &mut Builder) -> Result<Runtime, CliError> {
