@@ -69,6 +69,7 @@ far_claims! { 2 with []:
 
 far_claims! { 3 with []:
     an_end_goes_from_node_to_node_while_somebody_writes,
+    an_end_of_elsewhere_is_shared_with_many_nodes,
 }
 
 /// A place that a test talks with: a line in, a line out.
@@ -111,6 +112,15 @@ impl Talk {
         let ended = end(self.child);
         assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
     }
+}
+
+#[test]
+fn the_loss_of_a_node_is_not_the_end_of_what_it_shared() {
+    let lab = Lab::new();
+    let nodes = [(); 3].map(|()| lab.node(&[]));
+    far(&lab, "the_loss_of_a_node_is_not_the_end_of_what_it_shared", &[], &nodes.each_ref()).prints("");
+    lab.has_places(&nodes[0], 0);
+    lab.has_places(&nodes[2], 0);
 }
 
 /// How many channels cross from a node to another; none where the two are not connected.

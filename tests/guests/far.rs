@@ -7,11 +7,15 @@ mod ends;
 mod farewells;
 #[path = "far/names.rs"]
 mod names;
+#[path = "far/shared.rs"]
+mod shared;
 
 use std::net::TcpListener;
 use std::time::Duration;
 
-use places::{Blob, Bytes, Channel, Either, Error, ExitReason, Grants, Module, Node, NodeId, Options, PlaceId, after, exit, monitor, sync};
+use places::{
+    Blob, Bytes, Channel, Either, Error, ExitReason, Grants, Module, Node, NodeId, Options, Place, PlaceId, after, exit, monitor, sync,
+};
 use serde::{Deserialize, Serialize};
 use test_guests::denied;
 

@@ -5,8 +5,12 @@
 //! for want of room: the sender was told how much it may send, and is told again as the mailbox drains. And it says how a
 //! direction ended.
 //!
+//! An end that is shared has other handles beside the bridge's, of places here or of bridges to other nodes. Then the bridge is one
+//! holder of many: that its side has ended ends nothing for the others, and what comes cannot go round this node.
+//!
 //! This module knows nothing of how messages travel.
 
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::waiters::Ticket;
@@ -32,8 +36,11 @@ impl Bridge {
     }
 
     /// Says that this end is a bridge's, and which bridge holds the other end, if one does. Of two bridges that meet on one
-    /// channel at least the second is told of the first.
+    /// channel at least the second is told of the first. One that is not the only holder of its end meets nobody.
     pub(crate) fn meet(&self, key: BridgeKey) -> Option<BridgeKey> {
+        if self.is_shared() {
+            return None;
+        }
         self.end.0.incoming().lock().set_bridge(key);
         self.end.0.outgoing().lock().bridge()
     }
@@ -60,14 +67,23 @@ impl Bridge {
         self.end.0.outgoing().poll_abandoned(cx, &mut self.observing)
     }
 
-    /// Nothing more will be delivered.
+    /// Nothing more will be delivered by this bridge; by nobody, where no other has a handle to this end.
     pub(crate) fn end(&self, ending: Ending) {
-        self.end.0.outgoing().close_writer(ending);
+        if !self.is_shared() {
+            self.end.0.outgoing().close_writer(ending);
+        }
     }
 
-    /// Nothing more will be taken: who puts is told, and what waits is dropped.
+    /// Nothing more will be taken by this bridge. Where no other has a handle to this end, who puts is told, and what waits is dropped.
     pub(crate) fn refuse(&self, ending: Ending) {
-        self.end.0.incoming().close_reader(ending);
+        if !self.is_shared() {
+            self.end.0.incoming().close_reader(ending);
+        }
+    }
+
+    /// Whether others have handles to this end. Once none has, none ever will: a bridge gives no handle away.
+    fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.end.0) > 1
     }
 }
 

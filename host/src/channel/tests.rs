@@ -300,6 +300,24 @@ fn two_bridges_on_one_channel_learn_of_each_other() {
 }
 
 #[test]
+fn a_bridge_that_is_one_holder_of_many_ends_nothing_for_the_others() {
+    let (one, other) = pair(4);
+    assert_eq!(Bridge::new(one.clone()).meet(BridgeKey(1)), None);
+    let (first, second) = (Bridge::new(other.clone()), Bridge::new(other));
+    assert_eq!(first.meet(BridgeKey(2)), None);
+    first.end(Ending::NodeLost);
+    first.refuse(Ending::NodeLost);
+    drop(first);
+    put(&one, 1).unwrap();
+    assert!(one.try_take(Accept::Any).is_none());
+    // The last one ends the channel, and says how.
+    second.end(Ending::NodeLost);
+    second.refuse(Ending::NodeLost);
+    assert!(matches!(one.try_take(Accept::Any), Some(Taken::Ended(Ending::NodeLost))));
+    assert_eq!(put(&one, 2), Err(PutError::NodeLost));
+}
+
+#[test]
 fn a_watched_end_gives_shares_in_order_and_says_how_it_goes_on() {
     let (one, other) = pair(16);
     let mut watched = Watched::new(other);
