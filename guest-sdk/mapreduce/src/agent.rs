@@ -22,31 +22,22 @@ const PIECES: usize = 256;
 /// Runs the slots of one worker. Started by the coordinator; no program has a use for it.
 #[places::start]
 pub(crate) fn mapreduce_agent(ch: Channel<ToAgent, FromAgent>) -> places::Result {
-    let ToAgent::Begin { worker, workers, slots, memory } = ch.get()? else { return Err("an agent is told to begin first".into()) };
+    let ToAgent::Begin { worker, slots, memory } = ch.get()? else { return Err("an agent is told to begin first".into()) };
+    let (inlet, read) = Channel::pair::<(), Caller>()?;
+    ch.put(FromAgent::Ready { inlet: inlet.clone(), scratch: places::scratch().is_ok() })?;
     let mut selector = Selector::new();
-    let (mut inlets, mut own) = (Vec::new(), BTreeMap::new());
-    for other in 0..workers {
-        // One for each, as the loss of a node ends all of a channel that it had a part of.
-        let (inlet, read) = Channel::pair::<(), Caller>()?;
-        selector.add(Key::Inlet(other), read)?;
-        if other == worker {
-            own.insert(worker, inlet);
-        } else {
-            inlets.push(inlet);
-        }
-    }
-    ch.put(FromAgent::Ready { inlets, scratch: places::scratch().is_ok() })?;
     selector.add(Key::Coordinator, ch)?;
+    selector.add(Key::Inlet, read)?;
     let slots = (0..2 * slots).map(|_| None).collect();
-    let agent =
-        Agent { worker, memory, selector, slots, job: None, inlets: own, outputs: BTreeMap::new(), near: BTreeMap::new(), callers: 0 };
+    let inlets = [(worker, inlet)].into();
+    let agent = Agent { worker, memory, selector, slots, job: None, inlets, outputs: BTreeMap::new(), near: BTreeMap::new(), callers: 0 };
     agent.run()
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Key {
     Coordinator,
-    Inlet(u32),
+    Inlet,
     Slot(u32),
     Caller(u64),
 }
@@ -81,8 +72,8 @@ impl Agent {
                     (Key::Coordinator, Happened::Message(mut message)) => self.told(message.read()?)?,
                     // The coordinator is gone, and the job with it.
                     (Key::Coordinator, _) => return Ok(()),
-                    (Key::Inlet(_), Happened::Message(mut message)) => self.called(message.read()?)?,
-                    (Key::Inlet(_), _) => {}
+                    (Key::Inlet, Happened::Message(mut message)) => self.called(message.read()?)?,
+                    (Key::Inlet, _) => {}
                     (Key::Slot(slot), Happened::Message(message)) => self.said(slot, message)?,
                     (Key::Slot(slot), _) => self.ended(slot)?,
                     (Key::Caller(caller), Happened::Message(mut message)) => {

@@ -148,7 +148,6 @@ pub(crate) enum ToAgent {
     /// The first message. Slots with an even number are for map tasks, the others for reduce tasks.
     Begin {
         worker: u32,
-        workers: u32,
         slots: u32,
         memory: Option<u64>,
     },
@@ -200,9 +199,9 @@ pub(crate) enum ToAgent {
 /// From an agent to the coordinator.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromAgent {
-    /// The first message. A way to it for each other worker: an end that lies elsewhere is not shared from there.
+    /// The first message, with the way to it.
     Ready {
-        inlets: Vec<Inlet>,
+        inlet: Inlet,
         scratch: bool,
     },
     Files(Result<Vec<Found>, String>),

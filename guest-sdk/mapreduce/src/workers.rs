@@ -105,8 +105,7 @@ pub(crate) struct Agent {
     pub(crate) name: String,
     pub(crate) slots: u32,
     pub(crate) alive: bool,
-    /// For each other worker one.
-    inlets: Vec<Inlet>,
+    inlet: Inlet,
     scratch: bool,
 }
 
@@ -118,11 +117,11 @@ impl Workers {
             workers.selector.add(Key::Control, control)?;
         }
         let wanted = if config.workers.is_empty() { vec![(None, None)] } else { config.workers.clone() };
-        let (mut last, number_of) = (String::new(), wanted.len() as u32);
+        let mut last = String::new();
         for (number, (address, slots)) in (0..).zip(wanted) {
             let slots = slots.unwrap_or(config.slots).max(1);
             let name = address.clone().unwrap_or_else(|| Node::this().name());
-            match workers.add(number_of, address.clone(), slots, config.memory) {
+            match workers.add(address.clone(), slots, config.memory) {
                 Ok(name) => event(Event::Joined { worker: workers.agents.len() as u32 - 1, name, address, slots }),
                 Err(error) => {
                     last = format!("the worker `{name}` cannot be used: {error}");
@@ -138,16 +137,16 @@ impl Workers {
     }
 
     /// Starts a worker; what its node calls itself.
-    fn add(&mut self, workers: u32, address: Option<String>, slots: u32, memory: Option<u64>) -> Result<String, places::Error> {
+    fn add(&mut self, address: Option<String>, slots: u32, memory: Option<u64>) -> Result<String, places::Error> {
         let node = address.as_deref().map_or_else(|| Ok(Node::this()), Node::connect)?;
         let worker = self.agents.len() as u32;
         let place: Place<FromAgent, ToAgent> = spawn(Module::This, mapreduce_agent::NAME, Options::new().at(&node))?.typed();
-        place.put(ToAgent::Begin { worker, workers, slots, memory })?;
-        let Ok(FromAgent::Ready { inlets, scratch }) = place.get() else {
+        place.put(ToAgent::Begin { worker, slots, memory })?;
+        let Ok(FromAgent::Ready { inlet, scratch }) = place.get() else {
             return Err(places::Error::Invalid(format!("its agent {}", place.wait())));
         };
         self.selector.add(Key::Agent(worker), place.channel().clone())?;
-        self.agents.push(Agent { place, name: node.name(), slots, alive: true, inlets, scratch });
+        self.agents.push(Agent { place, name: node.name(), slots, alive: true, inlet, scratch });
         Ok(node.name())
     }
 
@@ -155,9 +154,8 @@ impl Workers {
     fn introduce(&mut self) -> Result<(), places::Error> {
         for to in 0..self.agents.len() as u32 {
             for worker in 0..self.agents.len() {
-                if worker as u32 != to
-                    && let Some(inlet) = self.agents[worker].inlets.pop()
-                {
+                if worker as u32 != to {
+                    let inlet = self.agents[worker].inlet.clone();
                     self.selector.put(&Key::Agent(to), Value(ToAgent::Inlet { worker: worker as u32, inlet }))?;
                 }
             }
