@@ -332,6 +332,7 @@ impl Process {
         }
         self.report(wait)?;
         let message = self.wait_for_room()?;
+        self.goes_on();
         message.map_or(Ok(None), |message| self.arrive(message.0, pattern))
     }
 
@@ -359,10 +360,15 @@ impl Process {
             };
         }
         let message = self.inbox.get()?.0;
+        self.goes_on();
+        Ok(Some(message))
+    }
+
+    /// It no longer waits for what its place says, if that says something.
+    fn goes_on(&self) {
         if self.labelled.take() {
             places::label(&format!("rank {}", self.rank));
         }
-        Ok(Some(message))
     }
 
     /// Says what this rank waits for, if that was asked.
