@@ -14,6 +14,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::error::CliError;
 use super::exit_code::ExitCode;
 use super::explain;
+use super::signals::Signals;
 
 /// How long a thread may take to start.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -135,6 +136,33 @@ fn build_workers(builder: &mut Builder) -> Result<Runtime, CliError> {
 /// The system has no file left.
 pub(crate) fn control() -> Result<Runtime, CliError> {
     Builder::new_current_thread().enable_all().build().map_err(|error| no_runtime(&error))
+}
+
+/// Takes no more places, does the last thing, and leaves. A signal ends each wait.
+///
+/// # Errors
+/// Those of the last thing.
+pub(crate) async fn finish(
+    host: &Host,
+    signals: &mut Signals,
+    last: impl Future<Output = Result<ExitCode, CliError>>,
+) -> Result<ExitCode, CliError> {
+    host.shut_down();
+    let ended = tokio::select! {
+        biased;
+        code = signals.next() => return Ok(code),
+        ended = last => ended,
+    };
+    leave(host, signals).await;
+    ended
+}
+
+/// Says goodbye to the nodes and leaves nothing behind, unless a signal forbids to wait for that.
+pub(crate) async fn leave(host: &Host, signals: &mut Signals) {
+    tokio::select! {
+        _ = signals.next() => {}
+        () = async { host.disconnect().await; host.clean_up().await } => {}
+    }
 }
 
 fn no_runtime(error: &std::io::Error) -> CliError {

@@ -196,17 +196,7 @@ async fn conduct(host: &Host, args: &Args, mut config: PlaceConfig, order: &Orde
         }
     }
     show.clear();
-    host.shut_down();
-    let ended = tokio::select! {
-        biased;
-        code = signals.next() => return Ok(code),
-        result = wind_up(ending, host, &job, &stdout, &show) => result,
-    };
-    tokio::select! {
-        _ = signals.next() => {}
-        () = async { host.disconnect().await; host.clean_up().await } => {}
-    }
-    ended
+    host::finish(host, &mut signals, wind_up(ending, host, &job, &stdout, &show)).await
 }
 
 /// Shows what the job says, until that was the last.

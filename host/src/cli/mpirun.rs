@@ -164,17 +164,7 @@ async fn conduct(host: &Host, args: &Args, mut config: PlaceConfig, order: &Valu
         () = stdout.is_lost() => Ending::Output,
         ending = report => ending,
     };
-    host.shut_down();
-    let ended = tokio::select! {
-        biased;
-        code = signals.next() => return Ok(code),
-        result = wind_up(ending, args, host, &launcher, &stdout) => result,
-    };
-    tokio::select! {
-        _ = signals.next() => {}
-        () = async { host.disconnect().await; host.clean_up().await } => {}
-    }
-    ended
+    host::finish(host, &mut signals, wind_up(ending, args, host, &launcher, &stdout)).await
 }
 
 /// That the module has what is to be started.

@@ -145,7 +145,7 @@ async fn conduct(host: &Host, args: &Args, plan: Plan, workers: &Handle) -> Resu
         biased;
         code = signals.next() => {
             progress.clear();
-            leave(host, &mut signals).await;
+            host::leave(host, &mut signals).await;
             return Ok(code);
         }
         started = starting => started?,
@@ -161,22 +161,7 @@ async fn conduct(host: &Host, args: &Args, plan: Plan, workers: &Handle) -> Resu
         error = input.failed() => Ending::Input(error),
         reason = place.wait() => Ending::Exit(reason),
     };
-    host.shut_down();
-    let ended = tokio::select! {
-        biased;
-        code = signals.next() => return Ok(code),
-        result = wind_up(ending, &place, &stdout, printer, host.max_places(), args.at.as_ref()) => result,
-    };
-    leave(host, &mut signals).await;
-    ended
-}
-
-/// Says goodbye to the nodes and leaves nothing behind, unless a signal forbids to wait for that.
-async fn leave(host: &Host, signals: &mut Signals) {
-    tokio::select! {
-        _ = signals.next() => {}
-        () = async { host.disconnect().await; host.clean_up().await } => {}
-    }
+    host::finish(host, &mut signals, wind_up(ending, &place, &stdout, printer, host.max_places(), args.at.as_ref())).await
 }
 
 /// Ends the place if it has not ended, prints what it had put, and says how it went.
