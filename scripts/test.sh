@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh
+scripts/setup-tests.sh
 # The same packages each time: with others, cargo would choose other features for what they share, and compile it again.
 packages=(--workspace --exclude places-examples --exclude test-guests)
 cargo build --release "${packages[@]}" --bins --tests --examples

@@ -1,5 +1,5 @@
-//! Object stores: on this machine's disk, and on a server of S3 that runs for the tests (`moto`, a Python package that scripts/setup.sh
-//! installs into target/s3-server; without it those tests are skipped, with the reason).
+//! Object stores: on this machine's disk, and on a server of S3 that runs for the tests (`moto`, a Python package that
+//! scripts/setup-tests.sh installs into target/s3-server; without it those tests are skipped, with the reason).
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -24,7 +24,7 @@ impl S3 {
     fn start() -> Option<Self> {
         let program = repository("target/s3-server/bin/moto_server");
         if !program.exists() {
-            return skip("there is no target/s3-server: scripts/setup.sh installs it, with python3");
+            return skip("there is no target/s3-server: scripts/setup-tests.sh installs it, with python3");
         }
         let mut command = Command::new(program);
         command.args(["-H", "127.0.0.1", "-p", "0"]).stdout(Stdio::null()).stderr(Stdio::piped());

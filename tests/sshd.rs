@@ -46,7 +46,7 @@ impl Sshd {
 
     fn start() -> Result<Self, String> {
         if !Path::new(SSHD).exists() {
-            return Err(format!("there is no {SSHD}: scripts/setup.sh says how to get it"));
+            return Err(format!("there is no {SSHD}: scripts/setup-tests.sh says how to get it"));
         }
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| error.to_string())?;
