@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# From a fresh clone to the first place: sets the machine up, builds `placehost` and the slides' first program, and runs it. A few
-# minutes the first time, most of them for the WebAssembly engine; a second after that.
+# From a fresh clone to the first place: sets the machine up, builds `placehost` and the slides' first program, and runs it. Eleven
+# minutes of two cores the first time, most of them for the WebAssembly engine; a second after that.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh
