@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use placehost::net::identity::Identity;
+use placehost::net::trust::identity::Identity;
 use serde_json::Value;
 use tempfile::TempDir;
 

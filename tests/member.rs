@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use placehost::net::endpoint::bare;
-use placehost::net::identity::Identity;
+use placehost::net::trust::identity::Identity;
 use placehost_proto::codec::{self, ControlFrame, Decoder};
 use placehost_proto::frame::{Answer, Ask, Goodbye, Head, Spawn, SpawnGrants, VERSIONS};
 use placehost_proto::{Control, Digest, Hello, LinkId, NodeId, PlaceId, RequestId};

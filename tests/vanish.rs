@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use placehost::net::identity::Identity;
+use placehost::net::trust::identity::Identity;
 use placehost::{Host, NetworkConfig};
 use placehost_proto::LinkId;
 use placehost_proto::codec;

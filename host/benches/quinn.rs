@@ -10,9 +10,9 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use placehost::net::bundle::Bundle;
 use placehost::net::endpoint::bare;
-use placehost::net::identity::Identity;
+use placehost::net::trust::bundle::Bundle;
+use placehost::net::trust::identity::Identity;
 use quinn::{Connection, RecvStream, SendStream};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use placehost_proto::frame::{LogLevel, LogLine};
 
 use crate::id::PlaceId;
-use crate::net::clock::Moment;
+use crate::net::trust::clock::Moment;
 
 /// The longest text of a line that is passed on, in bytes.
 const LONGEST: usize = 16 << 10;

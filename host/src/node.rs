@@ -15,7 +15,7 @@ use crate::config::{Output, PlaceConfig};
 use crate::engine::{Module, Source};
 use crate::host::Shared;
 use crate::id::{NodeId, PlaceId};
-use crate::net::refusal::Refusal;
+use crate::net::trust::refusal::Refusal;
 use crate::place::{self, LookupError, Monitor, Owner, Place, PlaceInfo, Request, SpawnError};
 
 /// A node: this one, or another that this one is connected to. Clones are handles to the same node.

@@ -176,7 +176,7 @@ impl Stores {
             return Ok(Arc::clone(bucket));
         }
         // Its library for HTTP takes TLS's provider from the process.
-        crate::net::crypto::make_default();
+        crate::net::trust::crypto::make_default();
         let backoff = BackoffConfig { init_backoff: Duration::from_millis(100), max_backoff: Duration::from_secs(5), base: 2.0 };
         let retry = RetryConfig { backoff, max_retries: RETRIES, retry_timeout: RETRY };
         let bucket: Arc<dyn ObjectStore> = Arc::new(AmazonS3Builder::from_env().with_bucket_name(name).with_retry(retry).build()?);

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Subcommand;
-use placehost::net::FolderError;
 use placehost::net::address::{Address, DEFAULT_PORT};
-use placehost::net::authority::{Authority, AuthorityError, RevokeError};
-use placehost::net::certificate::{Certificate, Name};
-use placehost::net::membership::{Member, Membership};
-use placehost::net::token::MAX_ADDRESSES;
+use placehost::net::trust::FolderError;
+use placehost::net::trust::authority::{Authority, AuthorityError, RevokeError};
+use placehost::net::trust::certificate::{Certificate, Name};
+use placehost::net::trust::membership::{Member, Membership};
+use placehost::net::trust::token::MAX_ADDRESSES;
 use serde_json::{Value, json};
 
 use super::error::CliError;
@@ -239,7 +239,7 @@ fn to_json(found: &Membership) -> Value {
         value["revoked"] = member.revoked.into();
         value
     };
-    let invite = |invite: &placehost::net::invite::Invite| json!({"fingerprint": invite.fingerprint.to_string(), "expires": invite.expires.rfc3339()});
+    let invite = |invite: &placehost::net::trust::invite::Invite| json!({"fingerprint": invite.fingerprint.to_string(), "expires": invite.expires.rfc3339()});
     json!({
         "authority": certificate_json(&found.authority),
         "is_authority": found.is_authority,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use placehost::net::identity::{Identity, IdentityError};
+use placehost::net::trust::identity::{Identity, IdentityError};
 use placehost::{Allowed, NetworkConfig, NodeError};
 
 use super::cluster;

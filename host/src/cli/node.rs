@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use clap::{Subcommand, ValueEnum};
 use placehost::net::address::Address;
-use placehost::net::certificate::Name;
-use placehost::net::token::Token;
+use placehost::net::trust::certificate::Name;
+use placehost::net::trust::token::Token;
 use placehost::{Allowed, Policy};
 
 use super::allowance::Allowance;

@@ -16,10 +16,10 @@ use quinn::{
 };
 
 use super::address::Address;
-use super::identity::{Identity, PeerCertificate, Role};
-use super::refusal::{self, Refusal};
 use super::runtime::Behind;
-use super::{join, tls};
+use super::trust::identity::{Identity, PeerCertificate, Role};
+use super::trust::refusal::{self, Refusal};
+use super::trust::{join, tls};
 
 /// The socket's buffers. With Linux's default, bursts lose thousands of packets.
 const SOCKET_BUFFER: usize = 4 << 20;

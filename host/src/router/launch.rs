@@ -14,9 +14,9 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
 use crate::config::Output;
-use crate::net::certificate::Name;
-use crate::net::identity::Identity;
 use crate::net::session::Session;
+use crate::net::trust::certificate::Name;
+use crate::net::trust::identity::Identity;
 use crate::node::CreateOptions;
 
 /// How long ssh and the start over there may take, if nobody says otherwise.

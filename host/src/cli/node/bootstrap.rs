@@ -6,8 +6,8 @@
 use std::io::{self, BufRead, Read};
 use std::thread;
 
-use placehost::net::bundle::{Bundle, MAX_LINE};
-use placehost::net::identity::Identity;
+use placehost::net::trust::bundle::{Bundle, MAX_LINE};
+use placehost::net::trust::identity::Identity;
 use placehost::{Host, Ready};
 use tokio::sync::oneshot;
 

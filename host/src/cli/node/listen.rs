@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use placehost::net::address::DEFAULT_PORT;
-use placehost::net::authority::AuthorityError;
-use placehost::net::certificate::Name;
-use placehost::net::clock::Moment;
-use placehost::net::identity::Identity;
-use placehost::net::join::{JoinError, join, renew};
-use placehost::net::membership::Membership;
-use placehost::net::token::Token;
+use placehost::net::trust::authority::AuthorityError;
+use placehost::net::trust::certificate::Name;
+use placehost::net::trust::clock::Moment;
+use placehost::net::trust::identity::Identity;
+use placehost::net::trust::join::{JoinError, join, renew};
+use placehost::net::trust::membership::Membership;
+use placehost::net::trust::token::Token;
 use placehost::{Host, NetworkConfig, NodeError, Policy};
 
 use super::Serve;

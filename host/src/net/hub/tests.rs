@@ -7,10 +7,10 @@ use placehost_proto::codec::{self, Attachments, ControlFrame, Decoder};
 use placehost_proto::frame::{End, Head, VERSIONS, WINDOW};
 use quinn::SendStream;
 
-use super::super::authority::Authority;
-use super::super::identity::Identity;
 use super::super::session::{Incoming, decode};
-use super::super::tests::member;
+use super::super::trust::authority::Authority;
+use super::super::trust::identity::Identity;
+use super::super::trust::tests::member;
 use super::*;
 use crate::channel::{Blob, GetError, Message};
 use crate::config::{Output, Sink};

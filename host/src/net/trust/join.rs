@@ -15,7 +15,6 @@ use rcgen::CertificateParams;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::address::Address;
 use super::authority::{AUTHORITY, Authority, AuthorityError, NODE, NODE_KEY, new_key};
 use super::certificate::{Certificate, Fingerprint, Name, pem, to_pem};
 use super::folder::{Folder, FolderError, LARGEST};
@@ -25,6 +24,7 @@ use super::refusal::{self, Ours, Refusal};
 use super::revocation;
 use super::tls::{self, TlsError};
 use super::token::Token;
+use crate::net::address::Address;
 
 /// Nobody waits longer, neither to join nor for a joiner.
 pub const PATIENCE: Duration = Duration::from_secs(10);

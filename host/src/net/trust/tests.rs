@@ -15,7 +15,6 @@ use rustls::version::TLS13;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use super::address::Address;
 use super::authority::{Authority, NODE, NODE_LIFE, new_key};
 use super::bundle::Bundle;
 use super::certificate::{Certificate, Name, pem, to_pem};
@@ -28,6 +27,7 @@ use super::refusal::{Refusal, Refuser, Why, explain};
 use super::revocation::{Kept, ListError, Revocations};
 use super::tls::{PROTOCOL, client_config, server_config};
 use super::verify::Verifier;
+use crate::net::address::Address;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -44,7 +44,7 @@ fn node((chain, key): (Vec<Certificate>, PrivatePkcs8KeyDer<'static>), roots: &[
 }
 
 /// A node that this authority vouches for.
-pub(super) fn member(authority: &Authority, of: &str) -> Arc<Identity> {
+pub(in crate::net) fn member(authority: &Authority, of: &str) -> Arc<Identity> {
     let now = Moment::now();
     node(authority.issue_between(of, now.before(HOUR), now.after(HOUR)), &[authority])
 }

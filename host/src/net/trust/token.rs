@@ -12,10 +12,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rcgen::{CertificateParams, DnType, KeyPair, PKCS_ED25519, PublicKeyData};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use super::address::Address;
 use super::certificate::Fingerprint;
 use super::clock::Moment;
 use super::crypto;
+use crate::net::address::Address;
 
 /// With the version of what follows.
 const PREFIX: &str = "ph1-";

@@ -16,7 +16,6 @@ use rcgen::{
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateSigningRequestDer, PrivatePkcs8KeyDer};
 
-use super::address::Address;
 use super::certificate::{Certificate, CertificateError, Fingerprint, Name, pem, to_pem};
 use super::clock::Moment;
 use super::crypto;
@@ -24,6 +23,7 @@ use super::folder::{Folder, FolderError};
 use super::invite::{Invite, InviteError, Invites};
 use super::revocation::{self, List, ListError};
 use super::token::Token;
+use crate::net::address::Address;
 
 /// Files of the folder.
 pub(super) const AUTHORITY: &str = "authority.pem";
@@ -396,7 +396,7 @@ fn first(folder: &Folder, name: &str) -> Result<Option<Certificate>, AuthorityEr
 #[cfg(test)]
 impl Authority {
     /// An authority in memory with this name.
-    pub(super) fn named(name: &str) -> Self {
+    pub(in crate::net) fn named(name: &str) -> Self {
         Self::new(&name.parse().expect("it is a name"))
     }
 
