@@ -42,7 +42,7 @@ fn output(s3: &S3, prefix: &str) -> Vec<String> {
     lines
 }
 
-fn count<'a>(more: &[&'a str]) -> Vec<String> {
+fn count(more: &[&str]) -> Vec<String> {
     let module = guest("mapreduce");
     let first = ["mapreduce", module.to_str().expect("its path is text"), "--mapper", "lines", "--reducer", "of_each"];
     let split = if more.contains(&"--split") { &[][..] } else { &["--split", "10KiB"] };

@@ -41,7 +41,7 @@
 //!
 //! * [`mapper`](macro@mapper), [`combiner`](macro@combiner), [`partitioner`](macro@partitioner), [`reducer`](macro@reducer) and
 //!   [`outputer`](macro@outputer) make of functions what a [`Job`] is made of. Their types have to fit each other.
-//! * [`Tasks`] are lines of files, or values of the program's own. [`Emit`] takes pairs, [`Values`] are those of one key.
+//! * [`Tasks`] are lines of files or of objects in stores, or values of the program's own. [`Emit`] takes pairs, [`Values`] are those of one key.
 //! * Keys and values are any types of serde's. Keys have the order that `#[derive(PartialOrd)]` gives, whatever else their type says.
 //! * [`Workers`] are kept from one job to the next.
 //!
@@ -53,8 +53,8 @@
 //!
 //! What a task fails at is tried again, elsewhere if may be, four times unless the job says otherwise; then the job fails, with the task,
 //! its worker and input, its error and backtrace. Where a worker is lost, what it did is done again, and what it had put out too, if it is
-//! still needed. A task that takes long near the end gets a copy; whoever is first counts, and nobody else. What is put out appears whole
-//! or not at all. The end of whoever runs the job ends all of it, on all nodes.
+//! still needed. A task that takes long near the end gets a copy; whoever is first counts, and nobody else. Each part of what is put out
+//! appears whole or not at all, once, whoever writes it ([`OutputAt`]). The end of whoever runs the job ends all of it, on all nodes.
 //!
 //! Memory is bounded: what has no room there goes to the scratch directory (`--scratch DIR`, of the job and of each node), sorted, and is
 //! merged. Groups are never all in memory, and keys need not be few.
