@@ -1,73 +1,15 @@
-//! Object stores: on this machine's disk, and on a server of S3 that runs for the tests (`moto`, a Python package that
-//! scripts/setup-tests.sh installs into target/s3-server; without it those tests are skipped, with the reason).
+//! Object stores: on this machine's disk, and on a server of S3 that runs for the tests.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::harness::{Run, end, repository, run};
+use crate::harness::{Run, end, run};
 use crate::lab::{Lab, signal, until};
-use crate::machines::skip;
-
-/// A server of S3 with a bucket. It ends with the test.
-struct S3 {
-    server: Child,
-    address: String,
-}
-
-impl S3 {
-    /// None, which is said, where it is not installed.
-    fn start() -> Option<Self> {
-        let program = repository("target/s3-server/bin/moto_server");
-        if !program.exists() {
-            return skip("there is no target/s3-server: scripts/setup-tests.sh installs it, with python3");
-        }
-        let mut command = Command::new(program);
-        command.args(["-H", "127.0.0.1", "-p", "0"]).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut server = command.spawn().expect("it can be run");
-        let mut lines = BufReader::new(server.stderr.take().expect("it is a pipe")).lines();
-        let address = lines.by_ref().map_while(Result::ok).find_map(|line| Some(line.split_once("http://")?.1.trim().to_owned()));
-        // Each request is a line, which somebody has to read.
-        std::thread::spawn(move || lines.for_each(drop));
-        let s3 = Self { server, address: address.expect("it says where it listens") };
-        assert!(s3.ask("PUT", "/bucket").starts_with("HTTP/1.1 200"));
-        Some(s3)
-    }
-
-    /// Sends a request of its own, and returns the answer.
-    fn ask(&self, method: &str, path: &str) -> String {
-        let mut stream = TcpStream::connect(&self.address).expect("it listens");
-        let request = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", self.address);
-        stream.write_all(request.as_bytes()).expect("it reads");
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).expect("it answers");
-        String::from_utf8_lossy(&answer).into_owned()
-    }
-
-    /// How many uploads have begun that are neither finished nor given up.
-    fn uploads(&self) -> usize {
-        self.ask("GET", "/bucket?uploads").matches("<UploadId>").count()
-    }
-}
-
-impl Drop for S3 {
-    fn drop(&mut self) {
-        // It may have ended meanwhile.
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-    }
-}
-
-/// Gives the command the credentials for a server.
-fn credentials(run: Run, address: &str) -> Run {
-    let all = [("ACCESS_KEY_ID", "id"), ("SECRET_ACCESS_KEY", "secret"), ("REGION", "us-east-1"), ("ALLOW_HTTP", "true")];
-    let run = all.into_iter().fold(run, |run, (name, value)| run.env(&format!("AWS_{name}"), value));
-    run.env("AWS_ENDPOINT", &format!("http://{address}"))
-}
+use crate::s3::{S3, credentials};
 
 /// A claim of the guest with a URL, which it is granted.
 fn claim(name: &str, url: &str, options: &[&str]) -> Run {

@@ -61,6 +61,8 @@ pub(crate) enum ObjectError {
     ReadOnly(ObjectUrl),
     #[error("there is no object `{0}`")]
     NotFound(ObjectUrl),
+    #[error("there is no bucket of `{0}`")]
+    NoBucket(ObjectUrl),
     #[error("`{0}` leads out of what was granted")]
     Outside(ObjectUrl),
     #[error("`{0}` was written again while it was read")]
@@ -94,6 +96,9 @@ impl ObjectError {
                     Self::Refused(url, text)
                 }
                 Some(io::ErrorKind::IsADirectory) => Self::NotFound(url),
+                // Of a request for a list all that is known is text.
+                None if text.contains("<Code>NoSuchBucket</Code>") => Self::NoBucket(url),
+                None if ["status code: 401", "status code: 403"].iter().any(|refused| text.contains(refused)) => Self::Refused(url, text),
                 _ => Self::Unreachable(url, text),
             },
         }

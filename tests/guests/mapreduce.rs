@@ -1,7 +1,12 @@
 //! Jobs at the edges: no input, one key, many, large groups, functions that fail, workers that are lost.
 
+use std::fs::OpenOptions;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
+
 use places::{Channel, Node};
-use places_mapreduce::{Config, Emit, Error, Event, Job, Kind, MapReduce, Tasks, Values, combiner, mapper, reducer};
+use places_mapreduce::{Config, Emit, Error, Event, Job, Kind, MapReduce, OutputAt, Tasks, Values, args, combiner, mapper, reducer};
 
 #[mapper]
 fn numbers((first, count, keys): (u64, u64, u64), out: &mut Emit<u64, u64>) {
@@ -51,6 +56,46 @@ fn shaky(value: u64, out: &mut Emit<u64, u64>) -> places::Result {
         panic!("it stumbles over {value}");
     }
     out.emit(&(value % 7), value);
+    Ok(())
+}
+
+/// At a line `waits`, until the file is there that its argument names.
+#[mapper]
+fn gated(line: &str, out: &mut Emit<String, u64>) {
+    while line == "waits" && !Path::new(&args()[0]).exists() {
+        sleep(Duration::from_millis(5));
+    }
+    out.emit(line, 1);
+}
+
+/// Takes very long for one text, whoever is the first to see it; the file that its argument names is there then.
+fn be_slow(text: &str) {
+    if args()[1] == text && OpenOptions::new().write(true).create_new(true).open(&args()[0]).is_ok() {
+        sleep(Duration::from_secs(600));
+    }
+}
+
+#[mapper]
+fn slow(line: &str, out: &mut Emit<String, u64>) {
+    be_slow(&format!("map {line}"));
+    out.emit(line, 1);
+}
+
+#[reducer]
+fn slow_sum(line: String, values: Values<'_, u64>, out: &mut Emit<String, u64>) {
+    out.emit(&line, values.sum());
+    be_slow(&format!("reduce {line}"));
+}
+
+/// From what its first argument names to what its second does.
+#[places::start]
+fn from_to(_: Channel) -> places::Result {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let mut workers = MapReduce::workers(Config::default())?;
+    let job = Job::new(lines).reducer(of_each).reducers(2).output(&arguments[1]);
+    let job = if arguments.get(2).is_some() { job.output_at(OutputAt::Job) } else { job };
+    workers.run(Tasks::files([&arguments[0]]), &job)?;
+    println!("{:?}", workers.summary().files);
     Ok(())
 }
 

@@ -6,13 +6,15 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use places::{Channel, Error, Happened, Module, Options, Packet, Place, Selector, Value, spawn};
+use places::{Channel, Error, Happened, Level, Module, Options, Packet, Place, Selector, Value, log, spawn};
 
-use crate::files::find;
+use crate::files;
+use crate::objects;
+use crate::output::Target;
 use crate::run::Run;
-use crate::slot::{files, mapreduce_slot};
+use crate::slot::{self, mapreduce_slot};
 use crate::sources::piece;
-use crate::wire::{Caller, FromAgent, FromSlot, Given, Inlet, Page, Piece, Raw, Reason, Spec, ToAgent, ToSlot, Want};
+use crate::wire::{self, Caller, Find, FromAgent, FromSlot, Given, Inlet, Page, Piece, Raw, Reason, Said, Spec, ToAgent, ToSlot, Want};
 
 /// From this size on an answer has no further block.
 const ANSWER: usize = 512 << 10;
@@ -97,10 +99,7 @@ impl Agent {
     fn told(&mut self, message: ToAgent) -> places::Result {
         match message {
             ToAgent::Begin { .. } => return Err("an agent begins once".into()),
-            ToAgent::Find { patterns } => {
-                let found = find(&patterns);
-                self.tell(FromAgent::Files(found))?;
-            }
+            ToAgent::Find(find) => self.tell(FromAgent::Files { list: find.list, found: found(&find) })?,
             ToAgent::Job(spec) => {
                 self.job = Some(spec.clone());
                 self.tell_slots(|_| ToSlot::Job(spec.clone()))?;
@@ -115,6 +114,12 @@ impl Agent {
             }
             ToAgent::Map { slot, task, attempt, input } => self.task(slot, ToSlot::Map { task, attempt, input })?,
             ToAgent::Reduce { slot, task, attempt, maps, out } => self.task(slot, ToSlot::Reduce { task, attempt, maps, out })?,
+            ToAgent::Keep { slot, task, attempt } => {
+                // One that has ended says so itself.
+                if self.slots[slot as usize].is_some() {
+                    self.selector.put(&Key::Slot(slot), Value(ToSlot::Keep { task, attempt }))?;
+                }
+            }
             ToAgent::Outputs { slot, task, outputs } => {
                 if self.slots[slot as usize].is_some() {
                     self.selector.put(&Key::Slot(slot), Value(ToSlot::Outputs { task, outputs }))?;
@@ -125,7 +130,7 @@ impl Agent {
                     slot.place.kill();
                 }
             }
-            ToAgent::Over { job } => self.over(job)?,
+            ToAgent::Over { job, remove, sweep } => self.over(job, &remove, sweep)?,
         }
         Ok(())
     }
@@ -184,7 +189,9 @@ impl Agent {
                 }
             }
             FromSlot::Said { job, said } => {
-                if matches!(said, crate::wire::Said::Failed { .. } | crate::wire::Said::Reduced { .. }) {
+                // One that has written its results itself waits for what becomes of them.
+                let keeps = self.job.as_ref().is_some_and(|spec| spec.output.is_some());
+                if matches!(said, Said::Failed { .. } | Said::Kept { .. }) || (matches!(said, Said::Reduced { .. }) && !keeps) {
                     self.answered(slot);
                 }
                 self.tell(FromAgent::Said { slot, job, said })?;
@@ -230,22 +237,60 @@ impl Agent {
         Given { map: want.map, attempt: want.attempt, pieces, next }
     }
 
-    /// Ends what still works, and lets go of what was kept.
-    fn over(&mut self, job: u64) -> Result<(), Error> {
+    /// Ends what still works, and lets go of what was kept, and of parts of the output.
+    fn over(&mut self, job: u64, parts: &[u32], sweep: bool) -> Result<(), Error> {
         for (number, slot) in (0..).zip(&mut self.slots) {
             if let Some(busy) = slot.take_if(|slot| slot.busy > 0) {
                 self.selector.remove(&Key::Slot(number));
                 busy.place.kill();
             }
         }
-        self.job = None;
+        let spec = self.job.take();
+        if let Some(output) = spec.and_then(|spec| spec.output)
+            && (sweep || !parts.is_empty())
+        {
+            match Target::open(&output) {
+                Ok(target) => {
+                    parts.iter().for_each(|part| removed(&output, *part, target.remove(*part)));
+                    if sweep {
+                        target.sweep();
+                    }
+                }
+                Err(error) => log(Level::Warn, format_args!("parts of a job that failed are left: {error}")),
+            }
+        }
         self.outputs.clear();
         // A slot that still reads has ended by now, or has nothing more to read.
         if let Ok(dir) = places::scratch() {
-            remove(dir, &files(self.worker, job));
+            remove(dir, &slot::files(self.worker, job));
         }
         self.tell(FromAgent::Over { job })
     }
+}
+
+fn removed(output: &str, part: u32, result: Result<(), String>) {
+    if let Err(error) = result {
+        log(Level::Warn, format_args!("part {part} of a job that failed is left in `{output}`: {error}"));
+    }
+}
+
+/// What there is to read, if that is asked; and that this worker may read it and write the output.
+fn found(find: &Find) -> Result<Vec<wire::Found>, String> {
+    let found = match find.list {
+        true => files::find(&find.patterns, find.split)?,
+        false => {
+            find.patterns.iter().filter(|pattern| objects::is_url(pattern)).try_for_each(|pattern| objects::check(pattern))?;
+            Vec::new()
+        }
+    };
+    if let Some(output) = &find.output {
+        let target = Target::open(output)?;
+        target.check_writable()?;
+        if find.list {
+            target.check_empty()?;
+        }
+    }
+    Ok(found)
 }
 
 /// Removes the files whose names begin so. What cannot be removed goes with the directory.

@@ -7,14 +7,15 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem;
 use std::time::Instant;
 
-use places::{Bytes, Channel, Happened, Level, log};
+use places::{Bytes, Channel, ExitReason, Happened, Level, log};
 
 use crate::error::{Error, TaskError};
 use crate::event::{Count, Event, Progress, Slow, Summary};
+use crate::inputs;
 use crate::job::{Order, What};
-use crate::output::{Folder, Sink};
+use crate::output::{Sink, Target};
 use crate::plan::{Plan, Site};
-use crate::wire::{FromAgent, Input, Kind, Output, Packing, Raw, Reason, Said, Spec, Stats, ToAgent, Try};
+use crate::wire::{FromAgent, Input, Kind, Output, Reason, Said, Spec, Stats, ToAgent, Try};
 use crate::workers::{Key, Workers};
 
 /// How often progress is told and stragglers are looked for, in milliseconds.
@@ -33,11 +34,12 @@ pub(crate) fn run(
     event: &mut dyn FnMut(Event),
 ) -> Result<(Summary, Vec<Vec<u8>>), Error> {
     let began = Instant::now();
-    let folder = order.output.as_deref().map(Folder::open).transpose()?;
-    let inputs = match what {
-        What::Values(values) => values?.into_iter().map(|value| Input::Value(Raw(value))).collect(),
-        What::Files(patterns) => splits(workers, &patterns, order.split, event)?,
-    };
+    let target = order.output.as_deref().filter(|_| spec.output.is_none()).map(Target::open).transpose()?;
+    if let Some(target) = &target {
+        target.check_writable()?;
+        target.check_empty()?;
+    }
+    let inputs = inputs::inputs(workers, what, order, spec.output.as_deref(), event)?;
     let mut coordinator = Coordinator {
         plan: Plan::new(inputs.len() as u32, spec.parts),
         outputs: inputs.iter().map(|_| None).collect(),
@@ -45,6 +47,8 @@ pub(crate) fn run(
         queues: BTreeMap::new(),
         outs: BTreeMap::new(),
         sinks: BTreeMap::new(),
+        keeping: BTreeMap::new(),
+        kept: BTreeMap::new(),
         fresh: Vec::new(),
         misses: BTreeMap::new(),
         read: BTreeSet::new(),
@@ -54,7 +58,7 @@ pub(crate) fn run(
         workers,
         spec,
         order,
-        folder,
+        target,
         event,
         began,
     };
@@ -63,57 +67,12 @@ pub(crate) fn run(
     Ok((coordinator.summary, results))
 }
 
-/// The splits of the files of patterns, which a worker looks for.
-fn splits(workers: &mut Workers, patterns: &[String], split: u64, event: &mut dyn FnMut(Event)) -> Result<Vec<Input>, Error> {
-    let Some(worker) = workers.living().first().copied() else { return Err(Error::Cannot("no worker is left".into())) };
-    workers.tell(worker, ToAgent::Find { patterns: patterns.to_vec() })?;
-    loop {
-        for (key, happened) in workers.wait(TICK)? {
-            match (key, happened) {
-                (Key::Control, _) => return Err(Error::Interrupted),
-                (Key::Agent(from), Happened::Message(mut message)) => {
-                    if let FromAgent::Files(found) = message.read()? {
-                        let found = found.map_err(|error| format!("{error}, on the worker `{}`", workers.agents[from as usize].name))?;
-                        return Ok(found.into_iter().flat_map(|file| cut(file, split)).collect());
-                    }
-                }
-                (Key::Agent(from), _) => {
-                    gone(workers, from, 0, event);
-                    return splits(workers, patterns, split, event);
-                }
-                (Key::Out(..), _) => {}
-            }
-        }
-    }
-}
-
-fn cut(file: crate::wire::Found, split: u64) -> Vec<Input> {
-    let crate::wire::Found { path, size, packing } = file;
-    if packing != Packing::None {
-        return vec![Input::Split { path, offset: 0, len: size, packing }];
-    }
-    let starts = (0..size.div_ceil(split)).map(|n| n * split);
-    starts.map(|offset| Input::Split { path: path.clone(), offset, len: split.min(size - offset), packing }).collect()
-}
-
-/// A worker is lost.
-fn gone(workers: &mut Workers, worker: u32, again: u32, event: &mut dyn FnMut(Event)) {
-    let agent = &mut workers.agents[worker as usize];
-    agent.alive = false;
-    let why = agent.place.wait().to_string();
-    event(Event::Lost { worker, name: agent.name.clone(), why, again });
-    workers.selector.remove(&Key::Agent(worker));
-    for other in workers.living() {
-        // Who is lost as well is told of soon.
-        let _ = workers.tell(other, ToAgent::Lost { worker });
-    }
-}
-
 struct Coordinator<'a> {
     workers: &'a mut Workers,
     spec: &'a Spec,
     order: &'a Order,
-    folder: Option<Folder>,
+    /// Where this place writes the results, if it does.
+    target: Option<Target>,
     event: &'a mut dyn FnMut(Event),
     plan: Plan,
     inputs: Vec<Input>,
@@ -127,6 +86,10 @@ struct Coordinator<'a> {
     outs: BTreeMap<(u32, u32), Out>,
     /// What those of them have put out that are done.
     sinks: BTreeMap<u32, Sink>,
+    /// The attempts of reduce tasks whose own output is about to get its name.
+    keeping: BTreeMap<u32, u32>,
+    /// The parts of the output that have their names, with the workers that wrote them; none for this place.
+    kept: BTreeMap<u32, (String, Option<u32>)>,
     /// The map tasks that count in the summary.
     read: BTreeSet<u32>,
     /// The attempts of each map task whose output could not be fetched though their worker was there.
@@ -138,7 +101,8 @@ struct Coordinator<'a> {
 }
 
 struct Out {
-    sink: Sink,
+    /// Absent where the task writes itself.
+    sink: Option<Sink>,
     /// Nothing more comes.
     closed: bool,
     /// The task says that it is done.
@@ -205,15 +169,18 @@ impl Coordinator<'_> {
                 self.workers.tell(worker, ToAgent::Map { slot, task, attempt, input })?;
             }
             Kind::Reduce => {
-                let (ours, theirs) = Channel::pair::<Bytes, Bytes>()?;
-                let sink = match &self.folder {
-                    Some(folder) => folder.part(task, attempt)?,
-                    None => Sink::Memory(Vec::new()),
-                };
-                self.workers.selector.add(Key::Out(task, attempt), ours)?;
-                self.outs.insert((task, attempt), Out { sink, closed: false, stats: None });
                 let maps = self.inputs.len() as u32;
-                self.workers.tell(worker, ToAgent::Reduce { slot, task, attempt, maps, out: theirs })?;
+                let (sink, out) = match (&self.spec.output, &self.target) {
+                    (Some(_), _) => (None, None),
+                    (None, target) => {
+                        let sink = target.as_ref().map_or(Ok(Sink::Memory(Vec::new())), |target| target.part(task, attempt))?;
+                        let (ours, theirs) = Channel::pair::<Bytes, Bytes>()?;
+                        self.workers.selector.add(Key::Out(task, attempt), ours)?;
+                        (Some(sink), Some(theirs))
+                    }
+                };
+                self.outs.insert((task, attempt), Out { closed: sink.is_none(), sink, stats: None });
+                self.workers.tell(worker, ToAgent::Reduce { slot, task, attempt, maps, out })?;
                 let known: Vec<u32> = (0..maps).filter(|map| self.outputs[*map as usize].is_some()).collect();
                 self.announce_to(site, task, &known)?;
             }
@@ -282,8 +249,8 @@ impl Coordinator<'_> {
             (Key::Agent(worker), Happened::Message(mut message)) => self.said(worker, message.read()?),
             (Key::Agent(worker), _) => self.lost(worker),
             (Key::Out(task, attempt), Happened::Message(message)) => {
-                if let Some(out) = self.outs.get_mut(&(task, attempt)) {
-                    out.sink.write(message.bytes())?;
+                if let Some(sink) = self.outs.get_mut(&(task, attempt)).and_then(|out| out.sink.as_mut()) {
+                    sink.write(message.bytes())?;
                 }
                 Ok(())
             }
@@ -320,10 +287,19 @@ impl Coordinator<'_> {
                         Ok(())
                     }
                     Said::Reduced { task, attempt, stats } => {
-                        self.answered(Try { kind: Kind::Reduce, task, attempt }, site);
                         if let Some(out) = self.outs.get_mut(&(task, attempt)) {
                             out.stats = Some((site, stats));
                         }
+                        if self.spec.output.is_some() {
+                            return self.keep_next(task);
+                        }
+                        self.answered(Try { kind: Kind::Reduce, task, attempt }, site);
+                        self.reduced(task, attempt)
+                    }
+                    Said::Kept { task, attempt, name } => {
+                        self.answered(Try { kind: Kind::Reduce, task, attempt }, site);
+                        self.keeping.remove(&task);
+                        self.kept.insert(task, (name, Some(worker)));
                         self.reduced(task, attempt)
                     }
                     Said::Missing { worker, maps } => {
@@ -423,22 +399,40 @@ impl Coordinator<'_> {
         let Some(Out { closed: true, stats: Some((site, stats)), .. }) = self.outs.get(&(task, attempt)) else { return Ok(()) };
         let (site, stats) = (*site, stats.clone());
         let first = self.done(Try { kind: Kind::Reduce, task, attempt }, site, &stats)?;
-        if let Some(sink) = self.take_out(task, attempt) {
-            if first { drop(self.sinks.insert(task, sink)) } else { sink.discard() }
+        match (self.take_out(task, attempt), &self.target) {
+            (Some(sink), Some(target)) if first && target.keeps_at_once() => {
+                let name = target.keep(task, sink)?.unwrap_or_default();
+                self.kept.insert(task, (name, None));
+            }
+            (Some(sink), _) if first => drop(self.sinks.insert(task, sink)),
+            (Some(sink), _) => sink.discard(),
+            (None, _) => {}
         }
         Ok(())
     }
 
+    /// Has a copy of a reduce task that has written its results itself give them their name; one alone, of all.
+    fn keep_next(&mut self, task: u32) -> Result<(), Error> {
+        if self.spec.output.is_none() || self.keeping.contains_key(&task) || self.kept.contains_key(&task) {
+            return Ok(());
+        }
+        let written = self.outs.range((task, 0)..=(task, u32::MAX)).find_map(|((_, attempt), out)| Some((*attempt, out.stats.as_ref()?.0)));
+        let Some((attempt, site)) = written else { return Ok(()) };
+        self.keeping.insert(task, attempt);
+        self.workers.tell(site.worker, ToAgent::Keep { slot: site.slot, task, attempt })
+    }
+
     fn take_out(&mut self, task: u32, attempt: u32) -> Option<Sink> {
         self.workers.selector.remove(&Key::Out(task, attempt));
-        self.outs.remove(&(task, attempt)).map(|out| out.sink)
+        if self.keeping.get(&task) == Some(&attempt) {
+            self.keeping.remove(&task);
+        }
+        self.outs.remove(&(task, attempt)).and_then(|out| out.sink)
     }
 
     /// A try has failed: the task is tried again, or the job has failed with it.
     fn failed(&mut self, at: Try, reason: Reason, offset: Option<u64>) -> Result<(), Error> {
-        if let Some(sink) = self.take_out(at.task, at.attempt).filter(|_| at.kind == Kind::Reduce) {
-            sink.discard();
-        }
+        self.drop_out(at)?;
         let Some((failures, copy)) = self.plan.failed(at) else { return Ok(()) };
         let again = failures < self.order.attempts;
         let worker = copy.site.worker;
@@ -465,13 +459,24 @@ impl Coordinator<'_> {
         Ok(())
     }
 
+    /// What a try of a reduce task has put out is not wanted.
+    fn drop_out(&mut self, at: Try) -> Result<(), Error> {
+        if at.kind == Kind::Map {
+            return Ok(());
+        }
+        if let Some(sink) = self.take_out(at.task, at.attempt) {
+            sink.discard();
+        }
+        self.keep_next(at.task)
+    }
+
     /// A slot has ended: what it did has failed, unless that is done elsewhere; what it had before it has not.
     fn slot_ended(&mut self, site: Site, reason: Reason, offset: Option<u64>) -> Result<(), Error> {
         let mut queue = self.queues.remove(&site).unwrap_or_default();
         let first = queue.pop_front();
-        self.drop_all(queue);
+        self.drop_all(queue)?;
         match first {
-            // It had said so before it ended.
+            // It had said so before it ended, and all of its results have been sent.
             Some(at) if self.is_reduced(at) => Ok(()),
             Some(at) => self.failed(at, reason, offset),
             None => Ok(()),
@@ -479,27 +484,27 @@ impl Coordinator<'_> {
     }
 
     fn is_reduced(&self, at: Try) -> bool {
-        at.kind == Kind::Reduce && self.outs.get(&(at.task, at.attempt)).is_some_and(|out| out.stats.is_some())
+        at.kind == Kind::Reduce
+            && self.spec.output.is_none()
+            && self.outs.get(&(at.task, at.attempt)).is_some_and(|out| out.stats.is_some())
     }
 
-    fn drop_all(&mut self, tries: impl IntoIterator<Item = Try>) {
+    fn drop_all(&mut self, tries: impl IntoIterator<Item = Try>) -> Result<(), Error> {
         for at in tries {
-            if at.kind == Kind::Reduce
-                && let Some(sink) = self.take_out(at.task, at.attempt)
-            {
-                sink.discard();
-            }
+            self.drop_out(at)?;
             self.plan.dropped(at);
         }
+        Ok(())
     }
 
+    /// A worker's agent has ended: with its node, or alone, and then another one takes its place, if that has not happened too often.
     fn lost(&mut self, worker: u32) -> Result<(), Error> {
-        self.lost += 1;
         let sites: Vec<Site> = self.queues.keys().filter(|site| site.worker == worker).copied().collect();
+        let why = self.workers.ended(worker);
         for site in sites {
             let tries = self.queues.remove(&site).unwrap_or_default();
             self.summary.retries += tries.len() as u32;
-            self.drop_all(tries);
+            self.drop_all(tries)?;
         }
         // Those that have said that they are done, and whose results may be cut short.
         let halves: Vec<_> = self
@@ -508,11 +513,28 @@ impl Coordinator<'_> {
             .filter(|(_, out)| out.stats.as_ref().is_some_and(|(site, _)| site.worker == worker))
             .map(|(key, _)| *key)
             .collect();
-        self.drop_all(halves.into_iter().map(|(task, attempt)| Try { kind: Kind::Reduce, task, attempt }).collect::<Vec<_>>());
-        self.workers.agents[worker as usize].alive = false;
+        self.drop_all(halves.into_iter().map(|(task, attempt)| Try { kind: Kind::Reduce, task, attempt }).collect::<Vec<_>>())?;
         let again = self.need_outputs();
-        gone(self.workers, worker, again, self.event);
+        let agent = &self.workers.agents[worker as usize];
+        let (name, why) = (agent.name.clone(), (agent.restarts, why));
+        if !matches!(why.1, ExitReason::NodeLost) && why.0 + 1 < self.order.attempts {
+            match self.restart(worker) {
+                Ok(new) => {
+                    (self.event)(Event::Restarted { worker, name, why: why.1.to_string(), again, new });
+                    return Ok(());
+                }
+                Err(error) => log(Level::Warn, format_args!("no other agent can be started on the worker `{name}`: {error}")),
+            }
+        }
+        self.lost += 1;
+        (self.event)(Event::Lost { worker, name, why: why.1.to_string(), again });
         Ok(())
+    }
+
+    fn restart(&mut self, worker: u32) -> Result<u32, Error> {
+        let new = self.workers.replace(worker)?;
+        self.workers.tell(new, ToAgent::Job(self.spec.clone()))?;
+        Ok(new)
     }
 
     /// Has those map tasks run again whose outputs are needed and went with their workers; how many.
@@ -598,7 +620,7 @@ impl Coordinator<'_> {
                     }
                     _ => {
                         waited.remove(&worker);
-                        gone(self.workers, worker, 0, self.event);
+                        self.workers.gone(worker, 0, self.event);
                     }
                 }
             }
@@ -612,8 +634,16 @@ impl Coordinator<'_> {
                 sink.discard();
             }
         }
-        for worker in self.workers.living() {
-            let told = self.workers.tell(worker, ToAgent::Over { job: self.spec.job });
+        let living = self.workers.living();
+        for worker in living.iter().copied() {
+            let sweep = living.first() == Some(&worker);
+            // What a worker has written that is lost, another one sees as well.
+            let mine = |by: &Option<u32>| by.is_some_and(|by| by == worker || (sweep && !living.contains(&by)));
+            let remove = match result {
+                Ok(()) => Vec::new(),
+                Err(_) => self.kept.iter().filter(|(_, (_, by))| mine(by)).map(|(part, _)| *part).collect(),
+            };
+            let told = self.workers.tell(worker, ToAgent::Over { job: self.spec.job, remove, sweep });
             if let Err(error) = told {
                 log(Level::Warn, format_args!("a worker cannot be told that the job is over: {error}"));
             }
@@ -622,24 +652,43 @@ impl Coordinator<'_> {
         let sinks = mem::take(&mut self.sinks);
         if let Err(error) = result {
             sinks.into_values().for_each(Sink::discard);
+            self.remove_kept();
             return Err(error);
         }
         let mut results = Vec::new();
-        for (part, sink) in sinks {
-            if let Some(folder) = &self.folder {
-                self.summary.files.extend(folder.keep(part, &sink)?);
-            }
-            if let Sink::Memory(bytes) = sink {
-                results.push(bytes);
+        let mut sinks = sinks.into_iter();
+        while let Some((part, sink)) = sinks.next() {
+            match (sink, &self.target) {
+                (Sink::Memory(bytes), _) => results.push(bytes),
+                (sink, Some(target)) => match target.keep(part, sink) {
+                    Ok(name) => drop(self.kept.insert(part, (name.unwrap_or_default(), None))),
+                    Err(error) => {
+                        sinks.for_each(|(_, sink)| sink.discard());
+                        self.remove_kept();
+                        return Err(error.into());
+                    }
+                },
+                (sink, None) => sink.discard(),
             }
         }
         self.progress();
         let summary = &mut self.summary;
+        summary.files = mem::take(&mut self.kept).into_values().map(|(name, _)| name).collect();
         summary.maps = self.inputs.len() as u32;
         summary.reduces = self.spec.parts;
-        summary.workers = self.workers.agents.len() as u32;
+        summary.workers = self.workers.number();
         summary.lost = self.lost;
         summary.millis = self.began.elapsed().as_millis() as u64;
         Ok(results)
+    }
+
+    /// Removes what this place has written, of a job that has failed.
+    fn remove_kept(&self) {
+        let Some(target) = &self.target else { return };
+        for (part, (name, _)) in &self.kept {
+            if let Err(error) = target.remove(*part) {
+                log(Level::Warn, format_args!("`{name}`, of a job that failed, is left: {error}"));
+            }
+        }
     }
 }

@@ -15,6 +15,8 @@ pub enum Event {
     Joined { worker: u32, name: String, address: Option<String>, slots: u32 },
     /// A worker is lost.
     Lost { worker: u32, name: String, why: String, again: u32 },
+    /// The agent of a worker has ended while its node lives; the worker `new` is there in its place.
+    Restarted { worker: u32, name: String, why: String, again: u32, new: u32 },
     /// The tasks are known.
     Planned { maps: u32, reduces: u32, bytes: u64 },
     /// How far it is.

@@ -1,17 +1,22 @@
-//! The files that a job reads.
+//! The files that a job reads, and the objects.
 
 use std::fs::{self, File};
 use std::io::Read;
 
 use crate::glob;
 use crate::input::packing;
+use crate::objects;
 use crate::wire::Found;
 
 /// The files of paths and patterns, in order; of a folder, those in it. Names that begin with `.` or `_` are only found where they are
-/// written out.
-pub(crate) fn find(patterns: &[String]) -> Result<Vec<Found>, String> {
+/// written out. Objects that have at most so many bytes are not looked into.
+pub(crate) fn find(patterns: &[String], split: u64) -> Result<Vec<Found>, String> {
     let mut all = Vec::new();
     for pattern in patterns {
+        if objects::is_url(pattern) {
+            all.extend(objects::find(pattern, split)?);
+            continue;
+        }
         let mut paths = vec![String::from(if pattern.starts_with('/') { "/" } else { "" })];
         for part in pattern.split('/').filter(|part| !part.is_empty()) {
             paths = if glob::is_pattern(part) {

@@ -73,6 +73,10 @@ impl<'a> Record<'a> {
 
 /// What a function of a job may return.
 #[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "a mapper, a reducer or an outputer returns nothing or a `Result`, not `{Self}`",
+    label = "this is not emitted: call `out.emit(&key, value)`, and return nothing, or `Result<(), E>` for an `E` that can be shown"
+)]
 pub trait Outcome {
     fn outcome(self) -> Result<(), String>;
 }
@@ -93,6 +97,10 @@ impl<E: fmt::Display> Outcome for Result<(), E> {
 
 /// The types behind a parameter, for the attributes.
 #[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not what a function of a job is called with",
+    label = "write `&mut Emit<Key, Value>` for what it emits into, `Values<'_, Value>` for a reducer's values, `Results<Key, Value>` for an outputer"
+)]
 pub trait Pairs {
     type Key;
     type Value;

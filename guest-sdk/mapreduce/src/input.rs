@@ -1,4 +1,4 @@
-//! What a map task reads: a value, or a split of a file, unpacked if need be.
+//! What a map task reads: a value, or a split of a file or of an object, unpacked if need be.
 
 use std::fs::File;
 use std::io::{self, BufReader, Chain, Cursor, Read, Seek, SeekFrom};
@@ -9,6 +9,7 @@ use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 
 use crate::function::{Line, Record, Records};
 use crate::lines::Lines;
+use crate::objects::{Part, is_url, unreadable};
 use crate::slot::Position;
 use crate::wire::{Input, Packing};
 
@@ -25,20 +26,36 @@ pub(crate) fn packing(head: &[u8]) -> Packing {
 pub(crate) fn open(input: Input) -> Result<Box<dyn Records>, String> {
     match input {
         Input::Value(value) => Ok(Box::new(One(Some(value.0)))),
-        Input::Split { path, offset, len, packing } => {
-            let wrong = |error: io::Error| format!("cannot read `{path}`: {error}");
-            let mut file = File::open(&path).map_err(wrong)?;
+        Input::Split { path, offset, len, size, packing } => {
+            // Until a line is read, it is at the beginning of its split.
+            Position::set(offset);
+            let (packing, reader) = bytes(&path, offset, len, size, packing).map_err(|error| unreadable(&path, &error))?;
+            let buffered = |reader| BufReader::with_capacity(256 << 10, reader);
             let (reader, start, end): (Box<dyn Read>, _, _) = match packing {
-                Packing::None => {
-                    file.seek(SeekFrom::Start(offset.saturating_sub(1))).map_err(wrong)?;
-                    (Box::new(file), offset, offset + len)
-                }
-                Packing::Gzip => (Box::new(MultiGzDecoder::new(BufReader::with_capacity(256 << 10, file))), 0, u64::MAX),
-                Packing::Zstd => (Box::new(Zstd::new(BufReader::with_capacity(256 << 10, file))), 0, u64::MAX),
+                Packing::None | Packing::Unseen => (reader, offset, offset + len),
+                Packing::Gzip => (Box::new(MultiGzDecoder::new(buffered(reader))), 0, u64::MAX),
+                Packing::Zstd => (Box::new(Zstd::new(buffered(reader))), 0, u64::MAX),
             };
             Ok(Box::new(OfFile { lines: Lines::new(reader, start, end), path }))
         }
     }
+}
+
+/// What a split is read from, one byte before it and beyond its end; and how it is packed.
+fn bytes(path: &str, offset: u64, len: u64, size: u64, packing: Packing) -> io::Result<(Packing, Box<dyn Read>)> {
+    let from = offset.saturating_sub(1);
+    if !is_url(path) {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::Start(from))?;
+        return Ok((packing, Box::new(file)));
+    }
+    let mut part = Part::open(path, from, offset + len, size)?;
+    if packing != Packing::Unseen {
+        return Ok((packing, Box::new(part)));
+    }
+    let mut head = Vec::new();
+    (&mut part).take(4).read_to_end(&mut head)?;
+    Ok((self::packing(&head), Box::new(Cursor::new(head).chain(part))))
 }
 
 /// One value.

@@ -2,10 +2,11 @@
 
 use std::marker::PhantomData;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::emit::write_value;
 use crate::function::{Combiner, Lines, Mapper, Of, Outputer, Partitioner, Reducer};
+use crate::objects::is_url;
 
 /// Which functions a job has, and how it is to be run; from inputs `I` to results of `K2` and `V2`.
 #[derive(Clone, Debug)]
@@ -25,6 +26,8 @@ pub(crate) struct Order {
     pub(crate) reducer: Option<String>,
     pub(crate) reducers: Option<u32>,
     pub(crate) output: Option<String>,
+    /// Absent for what is usual for such an output.
+    pub(crate) output_at: Option<OutputAt>,
     pub(crate) attempts: u32,
     pub(crate) speculation: bool,
     pub(crate) split: u64,
@@ -38,6 +41,24 @@ pub(crate) struct Order {
 impl Order {
     pub(crate) const SPLIT: u64 = 16 << 20;
     pub(crate) const ATTEMPTS: u32 = 4;
+
+    /// Where reduce tasks write themselves, if they do.
+    pub(crate) fn output_of_workers(&self) -> Option<&str> {
+        let output = self.output.as_deref()?;
+        let usual = if is_url(output) { OutputAt::Workers } else { OutputAt::Job };
+        (self.output_at.unwrap_or(usual) == OutputAt::Workers).then_some(output)
+    }
+}
+
+/// Who writes the results of a job that has an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutputAt {
+    /// The place that runs the job, to which all results go: usual for directories, which are that place's.
+    Job,
+    /// The workers that do the reduce tasks, each its own: usual for object stores. They need the grant to write there. A directory has to
+    /// be the same one on all of them.
+    Workers,
 }
 
 impl<I, K, V> Job<I, K, V> {
@@ -50,6 +71,7 @@ impl<I, K, V> Job<I, K, V> {
             reducer: None,
             reducers: None,
             output: None,
+            output_at: None,
             attempts: Order::ATTEMPTS,
             speculation: true,
             split: Order::SPLIT,
@@ -91,10 +113,19 @@ impl<I, K, V, K2, V2> Job<I, K, V, K2, V2> {
         self
     }
 
-    /// A directory for the results, as lines, in a file for each reduce task: `part-00000` and so on. There is nothing else then. It is of
-    /// the place that runs the job.
-    pub fn output(mut self, dir: impl Into<String>) -> Self {
-        self.order.output = Some(dir.into());
+    /// A directory for the results, or `s3://BUCKET/PREFIX` or `file:///DIR`, as lines, in a file or an object for each reduce task:
+    /// `part-00000` and so on. There is nothing else then. One that has a `part-…` already is refused.
+    ///
+    /// Each part appears whole or not at all. In a directory that the place of the job writes, all appear at the end; others when
+    /// their tasks are done, and they are removed where the job fails.
+    pub fn output(mut self, to: impl Into<String>) -> Self {
+        self.order.output = Some(to.into());
+        self
+    }
+
+    /// Who writes the output; else workers write objects, and the place of the job writes files.
+    pub fn output_at(mut self, at: OutputAt) -> Self {
+        self.order.output_at = Some(at);
         self
     }
 
@@ -143,8 +174,9 @@ pub(crate) enum What {
 }
 
 impl Tasks<Lines> {
-    /// Lines of files: paths, folders and patterns like `data/*.txt`, in the directories that the workers were granted. Each map task gets
-    /// a split of one, which begins and ends with a line; files packed by gzip or zstd are not split.
+    /// Lines of files: paths, folders and patterns like `data/*.txt`, in the directories that the workers were granted; and lines of objects,
+    /// `s3://bucket/data/*.txt` or `file:///data/*.txt`, in the stores that they were. Each map task gets a split of one, which begins and
+    /// ends with a line; what is packed by gzip or zstd is not split.
     pub fn files<S: Into<String>>(patterns: impl IntoIterator<Item = S>) -> Self {
         Self { what: What::Files(patterns.into_iter().map(Into::into).collect()), types: PhantomData }
     }

@@ -41,7 +41,7 @@
 //!
 //! * [`mapper`](macro@mapper), [`combiner`](macro@combiner), [`partitioner`](macro@partitioner), [`reducer`](macro@reducer) and
 //!   [`outputer`](macro@outputer) make of functions what a [`Job`] is made of. Their types have to fit each other.
-//! * [`Tasks`] are lines of files, or values of the program's own. [`Emit`] takes pairs, [`Values`] are those of one key.
+//! * [`Tasks`] are lines of files or of objects in stores, or values of the program's own. [`Emit`] takes pairs, [`Values`] are those of one key.
 //! * Keys and values are any types of serde's. Keys have the order that `#[derive(PartialOrd)]` gives, whatever else their type says.
 //! * [`Workers`] are kept from one job to the next.
 //!
@@ -53,8 +53,8 @@
 //!
 //! What a task fails at is tried again, elsewhere if may be, four times unless the job says otherwise; then the job fails, with the task,
 //! its worker and input, its error and backtrace. Where a worker is lost, what it did is done again, and what it had put out too, if it is
-//! still needed. A task that takes long near the end gets a copy; whoever is first counts, and nobody else. What is put out appears whole
-//! or not at all. The end of whoever runs the job ends all of it, on all nodes.
+//! still needed. A task that takes long near the end gets a copy; whoever is first counts, and nobody else. Each part of what is put out
+//! appears whole or not at all, once, whoever writes it ([`OutputAt`]). The end of whoever runs the job ends all of it, on all nodes.
 //!
 //! Memory is bounded: what has no room there goes to the scratch directory (`--scratch DIR`, of the job and of each node), sorted, and is
 //! merged. Groups are never all in memory, and keys need not be few.
@@ -73,10 +73,12 @@ mod function;
 mod glob;
 mod hash;
 mod input;
+mod inputs;
 mod job;
 mod key;
 mod lines;
 mod merge;
+mod objects;
 mod output;
 mod plan;
 mod registry;
@@ -97,7 +99,7 @@ pub use emit::Emit;
 pub use error::{Error, TaskError};
 pub use event::{Count, Event, Kind, Progress, Slow, Summary};
 pub use function::{Combiner, Line, Lines, Mapper, Of, Outputer, Partitioner, Reducer};
-pub use job::{Job, Tasks};
+pub use job::{Job, OutputAt, Tasks};
 pub use merge::Values;
 pub use places_mapreduce_macros::{combiner, mapper, outputer, partitioner, reducer};
 pub use results::Results;

@@ -10,8 +10,10 @@ use places::{Bytes, Channel};
 
 use crate::emit::Parts;
 use crate::fetch::Fetch;
+use crate::function::Put;
 use crate::input;
 use crate::merge::Groups;
+use crate::output::Target;
 use crate::registry::Functions;
 use crate::sources;
 use crate::store::Store;
@@ -88,7 +90,7 @@ impl Slot {
             ToSlot::Inlet { worker, inlet } => drop(self.inlets.insert(worker, inlet)),
             ToSlot::Lost { worker } => drop(self.inlets.remove(&worker)),
             // Of a reduce task that is over.
-            ToSlot::Outputs { .. } => {}
+            ToSlot::Outputs { .. } | ToSlot::Keep { .. } => {}
             ToSlot::Map { task, attempt, input } => {
                 let at = Try { kind: Kind::Map, task, attempt };
                 self.task(at, |slot, spec, functions| slot.map(spec, functions, at, input))?;
@@ -149,14 +151,36 @@ impl Slot {
         Ok(FromSlot::Mapped { job: spec.job, task: at.task, attempt: at.attempt, stats, runs: done.runs })
     }
 
-    fn reduce(&mut self, spec: &Spec, functions: Functions, at: Try, maps: u32, out: Channel<Bytes, Bytes>) -> Result<FromSlot, String> {
+    fn reduce(
+        &mut self,
+        spec: &Spec,
+        functions: Functions,
+        at: Try,
+        maps: u32,
+        out: Option<Channel<Bytes, Bytes>>,
+    ) -> Result<FromSlot, String> {
         let began = Instant::now();
         let mut store = self.store(spec);
         let fetched = Fetch::new(self, spec, at.task, maps).run(&mut store)?;
         let said = Said::Fetched { task: at.task, attempt: at.attempt };
         self.agent.put(FromSlot::Said { job: spec.job, said }).map_err(|error| error.to_string())?;
         let groups = Groups::new(sources::merge(fetched.sources, spec.buffer, &mut store)?);
-        let put = Box::new(move |bytes: &[u8]| out.put(bytes).map_err(|error| format!("nobody takes the results: {error}")));
+        let own = match (&out, &spec.output) {
+            (None, Some(output)) => {
+                let target = Target::open(output)?;
+                let sink = Rc::new(RefCell::new(target.part(at.task, at.attempt)?));
+                Some((target, sink))
+            }
+            _ => None,
+        };
+        let put: Put = match (out, &own) {
+            (_, Some((_, sink))) => {
+                let sink = Rc::clone(sink);
+                Box::new(move |bytes: &[u8]| sink.borrow_mut().write(bytes))
+            }
+            (Some(out), None) => Box::new(move |bytes: &[u8]| out.put(bytes).map_err(|error| format!("nobody takes the results: {error}"))),
+            (None, None) => return Err("a reduce task was not told where its results go".into()),
+        };
         let (done, records_in) = match functions.reducer {
             Some(reducer) => reducer.reduce(groups, spec.lines, put)?,
             None => functions.mapper.pass(groups, spec.lines, put)?,
@@ -169,7 +193,23 @@ impl Slot {
             spilled: store.spilled(),
             millis: began.elapsed().as_millis() as u64,
         };
-        Ok(FromSlot::Said { job: spec.job, said: Said::Reduced { task: at.task, attempt: at.attempt, stats } })
+        let said = FromSlot::Said { job: spec.job, said: Said::Reduced { task: at.task, attempt: at.attempt, stats } };
+        let Some((target, sink)) = own else { return Ok(said) };
+        self.agent.put(said).map_err(|error| error.to_string())?;
+        self.wait_to_keep(at).map_err(|error| error.to_string())?;
+        let sink = Rc::into_inner(sink).ok_or("a reduce task still writes")?.into_inner();
+        let name = target.keep(at.task, sink)?.unwrap_or_default();
+        Ok(FromSlot::Said { job: spec.job, said: Said::Kept { task: at.task, attempt: at.attempt, name } })
+    }
+
+    /// Waits until what a reduce task has written shall get its name. Where that of another copy does, this place is ended.
+    fn wait_to_keep(&mut self, at: Try) -> Result<(), places::Error> {
+        loop {
+            match self.agent.get()? {
+                ToSlot::Keep { task, attempt } if (task, attempt) == (at.task, at.attempt) => return Ok(()),
+                message => self.told(message)?,
+            }
+        }
     }
 }
 

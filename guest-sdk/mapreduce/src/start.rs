@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::event::Event;
-use crate::job::{self, What};
+use crate::job::{self, OutputAt, What};
 use crate::registry::{self, Names};
 use crate::workers::{Config, Workers};
 
@@ -24,6 +24,8 @@ pub(crate) struct Order {
     split: Option<u64>,
     #[serde(default)]
     output: Option<String>,
+    #[serde(default)]
+    output_at: Option<OutputAt>,
     #[serde(default)]
     mapper: Option<String>,
     #[serde(default)]
@@ -97,6 +99,7 @@ fn run(order: Order, ch: &Channel<Order, Event>) -> Result<crate::event::Summary
         reducer: names.reducer,
         reducers: order.reducers,
         output: order.output,
+        output_at: order.output_at,
         attempts: order.attempts.unwrap_or(job::Order::ATTEMPTS).max(1),
         speculation: order.speculation.unwrap_or(true),
         split: order.split.unwrap_or(job::Order::SPLIT).max(1),

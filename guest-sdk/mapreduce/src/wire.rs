@@ -61,6 +61,8 @@ pub(crate) struct Spec {
     pub(crate) lines: bool,
     /// The directory for runs that find no room in memory.
     pub(crate) scratch: Option<String>,
+    /// The directory, or the URL, where reduce tasks write their results themselves; absent where the job's place has them.
+    pub(crate) output: Option<String>,
     /// For the program's functions.
     pub(crate) args: Vec<String>,
 }
@@ -72,9 +74,11 @@ pub(crate) enum Packing {
     None,
     Gzip,
     Zstd,
+    /// It is one split however it is packed, which whoever reads it sees: to look beforehand would be a request for each object.
+    Unseen,
 }
 
-/// A file that was asked for.
+/// A file, or an object, that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Found {
     pub(crate) path: String,
@@ -87,8 +91,8 @@ pub(crate) struct Found {
 pub(crate) enum Input {
     /// A value of the program's own.
     Value(Raw),
-    /// Lines of a file.
-    Split { path: String, offset: u64, len: u64, packing: Packing },
+    /// Lines of a file of so many bytes, or of an object, whose path is its URL.
+    Split { path: String, offset: u64, len: u64, size: u64, packing: Packing },
 }
 
 /// A kind of task.
@@ -151,10 +155,8 @@ pub(crate) enum ToAgent {
         slots: u32,
         memory: Option<u64>,
     },
-    /// Which files there are; answered by `Files`.
-    Find {
-        patterns: Vec<String>,
-    },
+    /// What a job begins with; answered by `Files`.
+    Find(Find),
     /// A job begins.
     Job(Spec),
     /// A way to the agent of a worker.
@@ -172,13 +174,19 @@ pub(crate) enum ToAgent {
         attempt: u32,
         input: Input,
     },
-    /// The result goes to `out`.
+    /// The result goes to `out`, or where the job says.
     Reduce {
         slot: u32,
         task: u32,
         attempt: u32,
         maps: u32,
-        out: Channel<Bytes, Bytes>,
+        out: Option<Channel<Bytes, Bytes>>,
+    },
+    /// What a reduce task has written itself gets its name.
+    Keep {
+        slot: u32,
+        task: u32,
+        attempt: u32,
     },
     /// For the reduce task of a slot.
     Outputs {
@@ -190,47 +198,42 @@ pub(crate) enum ToAgent {
     Kill {
         slot: u32,
     },
-    /// The job is over: slots that still work are ended, and what was kept for it goes.
+    /// The job is over: slots that still work are ended, and what was kept for it goes; so do parts of the output, where it has failed.
     Over {
         job: u64,
+        remove: Vec<u32>,
+        /// This worker, of all, removes what others may have left in the output that never got its name.
+        sweep: bool,
     },
+}
+
+/// What a worker does before a job begins.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Find {
+    /// The input: it lists what is there, or only sees whether it may.
+    pub(crate) patterns: Vec<String>,
+    pub(crate) list: bool,
+    /// Objects that are no larger are one split.
+    pub(crate) split: u64,
+    /// Where its reduce tasks write themselves.
+    pub(crate) output: Option<String>,
 }
 
 /// From an agent to the coordinator.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromAgent {
     /// The first message, with the way to it.
-    Ready {
-        inlet: Inlet,
-        scratch: bool,
-    },
-    Files(Result<Vec<Found>, String>),
+    Ready { inlet: Inlet, scratch: bool },
+    /// The answer to that `Find`.
+    Files { list: bool, found: Result<Vec<Found>, String> },
     /// A map task is done; the bytes for each reduce task.
-    Mapped {
-        job: u64,
-        slot: u32,
-        task: u32,
-        attempt: u32,
-        stats: Stats,
-        bytes: Vec<u64>,
-    },
+    Mapped { job: u64, slot: u32, task: u32, attempt: u32, stats: Stats, bytes: Vec<u64> },
     /// What a slot said itself.
-    Said {
-        slot: u32,
-        job: u64,
-        said: Said,
-    },
+    Said { slot: u32, job: u64, said: Said },
     /// A slot has ended, and begins anew. Where its task was, if it could say so.
-    Ended {
-        job: u64,
-        slot: u32,
-        reason: Reason,
-        offset: Option<u64>,
-    },
+    Ended { job: u64, slot: u32, reason: Reason, offset: Option<u64> },
     /// Nothing is left of a job.
-    Over {
-        job: u64,
-    },
+    Over { job: u64 },
 }
 
 /// What a slot tells the coordinator.
@@ -250,6 +253,12 @@ pub(crate) enum Said {
         task: u32,
         attempt: u32,
         stats: Stats,
+    },
+    /// What a reduce task has written has its name, which this is.
+    Kept {
+        task: u32,
+        attempt: u32,
+        name: String,
     },
     /// A reduce task does not reach the worker that has these map tasks' outputs.
     Missing {
@@ -276,7 +285,11 @@ pub(crate) enum ToSlot {
         task: u32,
         attempt: u32,
         maps: u32,
-        out: Channel<Bytes, Bytes>,
+        out: Option<Channel<Bytes, Bytes>>,
+    },
+    Keep {
+        task: u32,
+        attempt: u32,
     },
     Outputs {
         task: u32,

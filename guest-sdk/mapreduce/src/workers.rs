@@ -1,6 +1,6 @@
 //! Workers: the nodes that do the tasks of jobs, kept from one job to the next.
 
-use places::{Happened, Module, Node, Options, Place, Selector, Value, spawn};
+use places::{ExitReason, Happened, Module, Node, Options, Place, Selector, Value, spawn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -85,6 +85,7 @@ pub struct Workers {
     pub(crate) agents: Vec<Agent>,
     pub(crate) selector: Selector<Key>,
     buffer: u64,
+    memory: Option<u64>,
     jobs: u64,
     summary: Summary,
 }
@@ -107,12 +108,17 @@ pub(crate) struct Agent {
     pub(crate) alive: bool,
     inlet: Inlet,
     scratch: bool,
+    /// Where it is, for another one in its place; absent for this node.
+    node: Option<Node>,
+    /// Which one it is of those that were started in place of each other, from 0.
+    pub(crate) restarts: u32,
 }
 
 impl Workers {
     pub(crate) fn start(config: Config, control: Option<places::Channel<(), Event>>, event: &mut dyn FnMut(Event)) -> Result<Self, Error> {
         let buffer = config.buffer();
-        let mut workers = Self { agents: Vec::new(), selector: Selector::new(), buffer, jobs: 0, summary: Summary::default() };
+        let memory = config.memory;
+        let mut workers = Self { agents: Vec::new(), selector: Selector::new(), buffer, memory, jobs: 0, summary: Summary::default() };
         if let Some(control) = control {
             workers.selector.add(Key::Control, control)?;
         }
@@ -121,7 +127,7 @@ impl Workers {
         for (number, (address, slots)) in (0..).zip(wanted) {
             let slots = slots.unwrap_or(config.slots).max(1);
             let name = address.clone().unwrap_or_else(|| Node::this().name());
-            match workers.add(address.clone(), slots, config.memory) {
+            match workers.add(address.clone(), slots) {
                 Ok(name) => event(Event::Joined { worker: workers.agents.len() as u32 - 1, name, address, slots }),
                 Err(error) => {
                     last = format!("the worker `{name}` cannot be used: {error}");
@@ -137,17 +143,63 @@ impl Workers {
     }
 
     /// Starts a worker; what its node calls itself.
-    fn add(&mut self, address: Option<String>, slots: u32, memory: Option<u64>) -> Result<String, places::Error> {
-        let node = address.as_deref().map_or_else(|| Ok(Node::this()), Node::connect)?;
+    fn add(&mut self, address: Option<String>, slots: u32) -> Result<String, places::Error> {
+        let node = address.as_deref().map(Node::connect).transpose()?;
+        self.start_agent(node, slots, 0)?;
+        Ok(self.agents.last().map(|agent| agent.name.clone()).unwrap_or_default())
+    }
+
+    fn start_agent(&mut self, node: Option<Node>, slots: u32, restarts: u32) -> Result<(), places::Error> {
+        let here = node.clone().unwrap_or_else(Node::this);
         let worker = self.agents.len() as u32;
-        let place: Place<FromAgent, ToAgent> = spawn(Module::This, mapreduce_agent::NAME, Options::new().at(&node))?.typed();
-        place.put(ToAgent::Begin { worker, slots, memory })?;
+        let place: Place<FromAgent, ToAgent> = spawn(Module::This, mapreduce_agent::NAME, Options::new().at(&here))?.typed();
+        place.put(ToAgent::Begin { worker, slots, memory: self.memory })?;
         let Ok(FromAgent::Ready { inlet, scratch }) = place.get() else {
             return Err(places::Error::Invalid(format!("its agent {}", place.wait())));
         };
         self.selector.add(Key::Agent(worker), place.channel().clone())?;
-        self.agents.push(Agent { place, name: node.name(), slots, alive: true, inlet, scratch });
-        Ok(node.name())
+        self.agents.push(Agent { place, name: here.name(), slots, alive: true, inlet, scratch, node, restarts });
+        Ok(())
+    }
+
+    /// Has another agent in the place of one that has ended while its node lives; its number. It is another worker, for what the first one
+    /// had is lost.
+    pub(crate) fn replace(&mut self, worker: u32) -> Result<u32, places::Error> {
+        let agent = &self.agents[worker as usize];
+        let (node, slots, restarts) = (agent.node.clone(), agent.slots, agent.restarts + 1);
+        self.start_agent(node, slots, restarts)?;
+        let new = self.agents.len() as u32 - 1;
+        for other in self.living().into_iter().filter(|other| *other != new) {
+            let (to_other, to_new) = (self.agents[new as usize].inlet.clone(), self.agents[other as usize].inlet.clone());
+            self.selector.put(&Key::Agent(new), Value(ToAgent::Inlet { worker: other, inlet: to_new }))?;
+            // Who is lost as well is told of soon.
+            let _ = self.selector.put(&Key::Agent(other), Value(ToAgent::Inlet { worker: new, inlet: to_other }));
+        }
+        Ok(new)
+    }
+
+    /// A worker is there no more; why.
+    pub(crate) fn ended(&mut self, worker: u32) -> ExitReason {
+        let agent = &mut self.agents[worker as usize];
+        agent.alive = false;
+        let why = agent.place.wait();
+        self.selector.remove(&Key::Agent(worker));
+        for other in self.living() {
+            // Who is lost as well is told of soon.
+            let _ = self.tell(other, ToAgent::Lost { worker });
+        }
+        why
+    }
+
+    /// A worker is lost.
+    pub(crate) fn gone(&mut self, worker: u32, again: u32, event: &mut dyn FnMut(Event)) {
+        let why = self.ended(worker).to_string();
+        event(Event::Lost { worker, name: self.agents[worker as usize].name.clone(), why, again });
+    }
+
+    /// How many there were, without those that came in the place of others.
+    pub(crate) fn number(&self) -> u32 {
+        self.agents.iter().filter(|agent| agent.restarts == 0).count() as u32
     }
 
     /// Tells each agent the ways to the others. Its own never leaves its node.
@@ -209,6 +261,7 @@ impl Workers {
             buffer: self.buffer,
             lines: order.lines || order.output.is_some(),
             scratch: scratch.then(|| "/scratch".into()),
+            output: order.output_of_workers().map(str::to_owned),
             args: order.args.clone(),
         };
         Functions::of(&spec)?.check()?;

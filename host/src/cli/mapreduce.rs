@@ -11,6 +11,7 @@ use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use placehost::{Channel, ExitReason, Host, Module, Place, PlaceConfig, json};
 use serde_json::Value;
 use tokio::time::timeout;
@@ -27,7 +28,8 @@ use show::Show;
 /// Run a MapReduce program: its mapper over the input, and its reducer over what comes of that.
 ///
 /// What --input and --output name here is granted to the job. On other nodes the directories are those nodes' own, under the same paths
-/// (`placehost node --dir`), and spilled runs go where they say (`--scratch`).
+/// (`placehost node --dir`), as is what they may reach of object stores (`placehost node --objects`), and their credentials; spilled runs go
+/// where they say (`--scratch`).
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("{EXAMPLES}\n\n{}", ExitCode::TABLE))]
 pub(crate) struct Args {
@@ -39,12 +41,22 @@ pub(crate) struct Args {
     args: Vec<String>,
 
     /// Read these files: a path, with `*`, `?` and `[a-z]` in it, or a folder for all that is in it; can be repeated.
-    #[arg(long, value_name = "PATH", required = true)]
+    ///
+    /// Or these objects, s3://BUCKET/PATH or file:///PATH, with the same in it, or a prefix for all that lie directly under it. Whoever reads
+    /// them needs credentials: the environment of placehost here, and of each node (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION,
+    /// AWS_ENDPOINT, …).
+    #[arg(long, value_name = "PATH|URL", required = true)]
     input: Vec<String>,
 
     /// Write into this folder, a file for each reduce task; without it what the reducer emits is printed.
-    #[arg(long, value_name = "DIR")]
+    ///
+    /// Or s3://BUCKET/PREFIX or file:///DIR, an object for each. Each appears whole or not at all.
+    #[arg(long, value_name = "DIR|URL")]
     output: Option<String>,
+
+    /// Who writes the output [default: workers for a URL, job for a folder].
+    #[arg(long, value_name = "WHO", value_enum, requires = "output")]
+    output_at: Option<OutputAt>,
 
     /// Run the tasks on these nodes, HOST[:PORT]; `.` is this machine [default: this machine].
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = order::worker)]
@@ -88,6 +100,16 @@ pub(crate) struct Args {
     network: network::Options,
 }
 
+/// Who writes the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum OutputAt {
+    /// The job's place, here: all results come to it. The files of a folder appear when all are there.
+    Job,
+    /// The workers that reduce, each its own, who need the grant to write there. A folder must be the same one on all of them, and be
+    /// granted to the job as well (`--dir`).
+    Workers,
+}
+
 /// Which of a program's functions are meant, where it has several of a kind.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Functions of the program, where it has several of a kind")]
@@ -119,7 +141,8 @@ Examples:
   placehost mapreduce count.wasm --input /data --output out --workers a,b     On two nodes that grant /data
   placehost mapreduce grep.wasm --input 'logs/*' -- error                     With an argument, the result printed
   placehost mapreduce sort.wasm --input big.txt --output out --memory 256MiB  With more memory for each task
-  placehost mapreduce sort.wasm --input big.txt --output out --json           Say how it goes to a program";
+  placehost mapreduce sort.wasm --input big.txt --output out --json           Say how it goes to a program
+  placehost mapreduce count.wasm --input 's3://corpus/2026/*.gz' --output s3://results/count   From a store, into a store";
 
 /// The start function that runs a job, in every program that uses `places-mapreduce`.
 const JOB: &str = "mapreduce-job";

@@ -119,7 +119,7 @@ impl From<ObjectError> for Error {
             ObjectError::NotGranted(_) | ObjectError::ReadOnly(_) | ObjectError::Outside(_) | ObjectError::Refused(..) => {
                 Self::Denied(text)
             }
-            ObjectError::NotFound(_) => Self::NotFound(text),
+            ObjectError::NotFound(_) | ObjectError::NoBucket(_) => Self::NotFound(text),
             ObjectError::Full(..) | ObjectError::OverBudget(_) => Self::Limit(text),
             ObjectError::Unreachable(..) => Self::Unreachable(text),
         }

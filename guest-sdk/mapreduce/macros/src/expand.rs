@@ -4,7 +4,7 @@
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
-use syn::{Error, FnArg, GenericArgument, ItemFn, PathArguments, Type, parse_quote};
+use syn::{Error, FnArg, GenericArgument, ItemFn, PathArguments, ReturnType, Type, parse_quote};
 
 #[derive(Clone, Copy)]
 pub(crate) enum Role {
@@ -62,7 +62,10 @@ pub(crate) fn expand(role: Role, arguments: TokenStream, item: TokenStream) -> T
 fn made(role: Role, arguments: &TokenStream, item: &TokenStream) -> Result<TokenStream, Error> {
     let (what, shape) = (role.name(), role.shape());
     if !arguments.is_empty() {
-        return Err(Error::new_spanned(arguments, format!("`#[{what}]` takes no arguments; the function's name is its own")));
+        return Err(Error::new_spanned(
+            arguments,
+            format!("`#[{what}]` takes no arguments: the function's own name is what it is known by"),
+        ));
     }
     let mut function: ItemFn =
         syn::parse2(item.clone()).map_err(|_| Error::new_spanned(item, format!("`#[{what}]` belongs on a function: `{shape}`")))?;
@@ -104,13 +107,13 @@ fn parameters(role: Role, function: &ItemFn) -> Result<Vec<Type>, Error> {
     let signature = &function.sig;
     let (what, shape) = (role.name(), role.shape());
     if let Some(parameter) = signature.generics.params.first() {
-        return Err(Error::new_spanned(parameter, format!("a {what} has no generic parameters: it is called by its name")));
+        return Err(Error::new_spanned(parameter, format!("a {what} has no generic parameters, for it is called by its name: `{shape}`")));
     }
     if let Some(keyword) = &signature.asyncness {
-        return Err(Error::new_spanned(keyword, format!("a {what} is not async")));
+        return Err(Error::new_spanned(keyword, format!("a {what} is not async, for a task waits by blocking: `{shape}`")));
     }
     if let Some(keyword) = &signature.unsafety {
-        return Err(Error::new_spanned(keyword, format!("a {what} is not unsafe")));
+        return Err(Error::new_spanned(keyword, format!("a {what} is not unsafe: `{shape}`")));
     }
     let mut types = Vec::new();
     for input in &signature.inputs {
@@ -119,10 +122,43 @@ fn parameters(role: Role, function: &ItemFn) -> Result<Vec<Type>, Error> {
             FnArg::Typed(typed) => types.push((*typed.ty).clone()),
         }
     }
-    if types.len() == role.parameters() {
-        return Ok(types);
+    if types.len() != role.parameters() {
+        let takes = if role.parameters() == 1 { "1 parameter".into() } else { format!("{} parameters", role.parameters()) };
+        return Err(Error::new_spanned(&signature.ident, format!("`#[{what}]` is for a function of {takes}: `{shape}`")));
     }
-    Err(Error::new_spanned(&signature.ident, format!("a {what} is like `{shape}`")))
+    check_types(role, function, &types)?;
+    Ok(types)
+}
+
+/// What would be said of the call that the attribute makes is said of the function.
+fn check_types(role: Role, function: &ItemFn, types: &[Type]) -> Result<(), Error> {
+    let (what, shape) = (role.name(), role.shape());
+    let is_lent = |ty: &Type| matches!(ty, Type::Reference(reference) if reference.mutability.is_some());
+    let returned = &function.sig.output;
+    match role {
+        Role::Mapper | Role::Reducer => {
+            let out = &types[types.len() - 1];
+            if !is_lent(out) {
+                return Err(Error::new_spanned(out, format!("a {what} emits into what it is lent, `&mut Emit<…>`: `{shape}`")));
+            }
+        }
+        Role::Combiner if !is_lent(&types[0]) => {
+            return Err(Error::new_spanned(&types[0], format!("a {what} adds to a value that it is lent, `&mut`: `{shape}`")));
+        }
+        Role::Combiner if !matches!(returned, ReturnType::Default) => {
+            return Err(Error::new_spanned(returned, format!("a {what} returns nothing, but adds to its first parameter: `{shape}`")));
+        }
+        Role::Partitioner if !matches!(returned, ReturnType::Type(_, ty) if is_named(ty, "u32")) => {
+            return Err(Error::new_spanned(&function.sig, format!("a {what} returns the number of a reduce task, a `u32`: `{shape}`")));
+        }
+        Role::Combiner | Role::Partitioner | Role::Outputer => {}
+    }
+    Ok(())
+}
+
+/// Whether a type is a path that ends so.
+fn is_named(ty: &Type, name: &str) -> bool {
+    matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == name))
 }
 
 /// The parameters of the handle's type, and the closure that calls the function.
@@ -174,15 +210,13 @@ enum Taken {
 }
 
 fn taken(ty: &Type) -> Taken {
-    let is_path =
-        |ty: &Type, name: &str| matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == name));
     match ty {
-        Type::Reference(reference) if is_path(&reference.elem, "str") => Taken::Text,
+        Type::Reference(reference) if is_named(&reference.elem, "str") => Taken::Text,
         Type::Reference(reference) => match &*reference.elem {
-            Type::Slice(slice) if is_path(&slice.elem, "u8") => Taken::Bytes,
+            Type::Slice(slice) if is_named(&slice.elem, "u8") => Taken::Bytes,
             _ => Taken::Value,
         },
-        ty if is_path(ty, "Line") => Taken::Line,
+        ty if is_named(ty, "Line") => Taken::Line,
         _ => Taken::Value,
     }
 }

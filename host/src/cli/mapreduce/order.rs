@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{self, Path, PathBuf};
 
-use placehost::{Dir, Grants, Objects};
+use clap::ValueEnum;
+use placehost::{Dir, Grants, ObjectUrl, Objects};
 use serde_json::{Map, Value, json};
 
 use super::Args;
@@ -31,6 +32,8 @@ pub(super) struct Order {
     json: Value,
     dirs: Vec<Dir>,
     objects: Vec<Objects>,
+    /// Whether tasks run on this machine.
+    here: bool,
 }
 
 impl Order {
@@ -40,7 +43,8 @@ impl Order {
     /// An input or an output is not there, or cannot be.
     pub(super) fn new(args: &Args, verbose: u8) -> Result<Self, CliError> {
         let given = args.allowance.grants(Vec::new());
-        let mut order = Self { json: Value::Null, dirs: Vec::new(), objects: Vec::new() };
+        let here = args.workers.is_empty() || args.workers.iter().any(|worker| worker.address.is_none());
+        let mut order = Self { json: Value::Null, dirs: Vec::new(), objects: Vec::new(), here };
         let inputs = args.input.iter().map(|text| order.input(text, &given)).collect::<Result<Vec<_>, _>>()?;
         let output = args.output.as_deref().map(|text| order.output(text, &given)).transpose()?;
         let workers: Vec<_> = match &args.workers[..] {
@@ -58,6 +62,10 @@ impl Order {
         field("inputs", inputs.into());
         field("split", args.split.into());
         field("output", output.into());
+        if let Some(at) = args.output_at {
+            let at = at.to_possible_value().expect("no value is hidden");
+            field("output-at", at.get_name().into());
+        }
         field("args", args.args.clone().into());
         let named = &args.functions;
         for (name, function) in [
@@ -93,8 +101,16 @@ impl Order {
     fn input(&mut self, text: &str, given: &Grants) -> Result<String, CliError> {
         let (fixed, pattern) = split_pattern(text);
         if text.contains("://") {
-            self.store("--input", text, fixed, true)?;
-            return Ok(text.to_owned());
+            // Of `file:///*` the root is left, with its slash.
+            let fixed = if fixed == "file://" { "file:///" } else { fixed };
+            let url = self.store("--input", text, fixed, true)?;
+            if self.here
+                && let Some(path) = url.directory()
+                && let Err(error) = path.metadata()
+            {
+                return Err(CliError::new(ExitCode::CANNOT, format!("cannot read the input `{text}`")).because(&error));
+            }
+            return Ok(text.trim_end_matches('/').to_owned());
         }
         if is_granted(given, text) {
             return Ok(text.to_owned());
@@ -116,14 +132,17 @@ impl Order {
 
     /// The output as the job knows it; it is granted, to be written, and made if need be.
     fn output(&mut self, text: &str, given: &Grants) -> Result<String, CliError> {
+        let cannot = |error| CliError::new(ExitCode::CANNOT, format!("cannot write into the output `{text}`")).because(&error);
         if text.contains("://") {
-            self.store("--output", text, text, false)?;
-            return Ok(text.to_owned());
+            let url = self.store("--output", text, text, false)?;
+            if let Some(path) = url.directory().filter(|_| self.here) {
+                fs::create_dir_all(path).map_err(cannot)?;
+            }
+            return Ok(url.to_string());
         }
         if is_granted(given, text) {
             return Ok(text.to_owned());
         }
-        let cannot = |error| CliError::new(ExitCode::CANNOT, format!("cannot write into the output `{text}`")).because(&error);
         fs::create_dir_all(text).map_err(cannot)?;
         let absolute = absolute(Path::new(text)).map_err(cannot)?;
         self.directory(absolute.clone(), false);
@@ -138,12 +157,11 @@ impl Order {
         }
     }
 
-    fn store(&mut self, option: &str, text: &str, fixed: &str, read_only: bool) -> Result<(), CliError> {
-        let parsed = Objects::parse(fixed).expect("it has a scheme");
-        let Objects { url, .. } =
-            parsed.map_err(|error| CliError::new(ExitCode::USAGE, format!("`{text}` of {option} names no objects: {error}")))?;
-        self.objects.push(Objects::new(url, read_only));
-        Ok(())
+    fn store(&mut self, option: &str, text: &str, fixed: &str, read_only: bool) -> Result<ObjectUrl, CliError> {
+        let url: ObjectUrl =
+            fixed.parse().map_err(|error| CliError::new(ExitCode::USAGE, format!("`{text}` of {option} names no objects: {error}")))?;
+        self.objects.push(Objects::new(url.clone(), read_only));
+        Ok(url)
     }
 }
 
@@ -184,6 +202,7 @@ mod tests {
             ("/srv/a?/b", "/srv", "a?/b"),
             ("/srv/data", "/srv/data", ""),
             ("s3://corpus/x/[a-c]*", "s3://corpus/x", "[a-c]*"),
+            ("s3://corpus/*", "s3://corpus", "*"),
         ] {
             assert_eq!(split_pattern(text), (fixed, pattern), "{text}");
         }

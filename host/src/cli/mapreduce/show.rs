@@ -181,12 +181,13 @@ fn line(kind: &str, of: &Value, tasks: bool) -> Option<String> {
             Some(format!("{}{bytes} and {}", count(number(of, "maps"), "map task"), count(number(of, "reduces"), "reduce task")))
         }
         "lost" => {
-            let again = match number(of, "again") {
-                0 => String::new(),
-                1 => "; 1 map task that had ended runs again".into(),
-                again => format!("; {} that had ended run again", count(again, "map task")),
-            };
+            let again = again(of);
             Some(format!("{}warning:{:#} {} is lost: {}{again}", terminal::YELLOW, terminal::YELLOW, place(of), text(of, "why")))
+        }
+        "restarted" => {
+            let (new, again) = (number(of, "new"), again(of));
+            let why = format!("the agent on {} has ended: {}", place(of), text(of, "why"));
+            Some(format!("{}warning:{:#} {why}; another one is worker {new}{again}", terminal::YELLOW, terminal::YELLOW))
         }
         "task-failed" => {
             let then = if of["again"] == true { "; it is tried again" } else { "" };
@@ -207,6 +208,15 @@ fn line(kind: &str, of: &Value, tasks: bool) -> Option<String> {
             Some(format!("{} ended after {took}: in {read}; out {wrote}{spilled}", ran()))
         }
         _ => None,
+    }
+}
+
+/// How many map tasks run again whose outputs went with their worker.
+fn again(of: &Value) -> String {
+    match number(of, "again") {
+        0 => String::new(),
+        1 => "; 1 map task that had ended runs again".into(),
+        again => format!("; {} that had ended run again", count(again, "map task")),
     }
 }
 
