@@ -1,6 +1,8 @@
 //! What goes on at once in one place, and who starts again what has ended. The claims are made by the guests; here is what they need to
 //! be run with, and what only the outside can see.
 
+use std::net::UdpSocket;
+
 use crate::far::Talk;
 use crate::harness::{Run, guest};
 use crate::lab::{Lab, Node};
@@ -63,6 +65,16 @@ fn a_node_that_cannot_be_reached_is_passed_over() {
     a.signal("-TERM");
     assert_eq!(a.end().code, Some(0));
     on_nodes(&lab, "a-node-that-cannot-be-reached-is-passed-over", &[&nobody, &b.address]).prints("");
+}
+
+#[test]
+fn a_node_that_is_dialled_stops_only_those_who_rely_on_it() {
+    let lab = Lab::new();
+    let silent = UdpSocket::bind("127.0.0.1:0").expect("there is a socket");
+    let address = silent.local_addr().expect("it is bound").to_string();
+    for start in ["others-are-served-while-a-node-is-dialled", "who-relies-on-one-that-is-dialled-for-waits"] {
+        on_nodes(&lab, start, &[&address]).prints("");
+    }
 }
 
 #[test]

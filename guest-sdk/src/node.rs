@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bindings::{nodes, types};
 use crate::options::nanos;
-use crate::{Channel, Error, Pollable};
+use crate::{Channel, Error, Pollable, ready};
 
 /// A running host that places can be started on, and found on by name. Clones are handles to the same node; dropping them changes
 /// nothing there.
@@ -42,6 +42,18 @@ impl Node {
     /// [`Error::Unreachable`]; [`Error::Denied`] where this place may not reach other nodes, or that one refuses us.
     pub fn connect(address: &str) -> Result<Self, Error> {
         Ok(Self(nodes::Node::connect(address)?))
+    }
+
+    /// As [`Self::connect`], within an `async` function: what else goes on in this place is not stopped. Where nobody answers that takes
+    /// seconds. To drop it is to give that up.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub async fn connect_async(address: &str) -> Result<Self, Error> {
+        let dialling = nodes::Node::dial(address);
+        let known = dialling.subscribe();
+        ready(&known).await;
+        Ok(Self(dialling.finish()?))
     }
 
     /// A node to be launched on a machine, by ssh. It ends with the node that this place runs on, and what its places print comes to

@@ -12,3 +12,5 @@ mod types;
 
 #[expect(unreachable_pub, reason = "the generated bindings, private too, name it in a `pub use`")]
 pub use events::Selector;
+#[expect(unreachable_pub, reason = "the generated bindings, private too, name it in a `pub use`")]
+pub use nodes::Dialling;

@@ -567,6 +567,54 @@ fn a_node_that_cannot_be_reached_is_passed_over(_: Channel) -> places::Result {
     Ok(())
 }
 
+/// Its argument is an address from which nothing ever comes.
+#[places::start]
+fn others_are_served_while_a_node_is_dialled(_: Channel) -> places::Result {
+    let silent = std::env::args().nth(1).ok_or("which address?")?;
+    let (orders, said) = (Orders::default(), Said::default());
+    let supervisor = Supervisor::new(Strategy::OneForOne)
+        .child(ending("far", 0).on([silent]))
+        .child(orders.child("here"))
+        .on_report(|report| said.hear(report));
+    let handle = supervisor.handle();
+    let ended = beside(supervisor, async {
+        // Had the dial come to its end, this would hear of it.
+        assert_eq!(said.until("here starts").await, ["here starts"]);
+        orders.end("here", 7)?;
+        assert_eq!(said.until("here starts").await, ["here exited with code 7", "here again", "here starts"]);
+        handle.add(orders.child("late"));
+        assert_eq!(said.until("late starts").await, ["late starts"]);
+        let states = handle.children().into_iter().map(|row| (row.name, matches!(row.state, RowState::Running { .. }), row.starts));
+        let expected = [("far", false, 1), ("here", true, 2), ("late", true, 1)];
+        assert_eq!(states.collect::<Vec<_>>(), expected.map(|(name, runs, starts)| (name.to_owned(), runs, starts)));
+        handle.stop();
+        let stopped = ["late is stopped and returned", "here is stopped and returned"];
+        assert_eq!(said.until(stopped[1]).await, stopped);
+        Ok(())
+    });
+    assert_eq!(ended, Ok(()));
+    Ok(())
+}
+
+/// As before, where those who come later rely on who comes first.
+#[places::start]
+fn who_relies_on_one_that_is_dialled_for_waits(_: Channel) -> places::Result {
+    let silent = std::env::args().nth(1).ok_or("which address?")?;
+    let (orders, said) = (Orders::default(), Said::default());
+    let supervisor = Supervisor::new(Strategy::RestForOne)
+        .intensity(0, LONG)
+        .child(orders.child("first"))
+        .child(ending("far", 0).on([silent]))
+        .child(orders.child("last"))
+        .on_report(|report| said.hear(report));
+    let text = supervisor.run().expect_err("nothing comes from there").to_string();
+    assert!(text.contains("`far` could not be started: "), "{text}");
+    let said = said.take();
+    assert!(said[0] == "first starts" && said[1].starts_with("far does not start: "), "{said:?}");
+    assert_eq!(said[2..], ["gives up", "first is stopped and returned"]);
+    Ok(())
+}
+
 /// Watches a place by many monitors; says when it does, and then how the place ended.
 #[places::start]
 fn watches(ch: Channel<PlaceId, Option<String>>) -> places::Result {

@@ -7,7 +7,7 @@ use std::future::poll_fn;
 use std::rc::{Rc, Weak};
 use std::task::{Poll, Waker};
 
-use places::{ExitReason, Module, Options, PlaceId};
+use places::{Error, ExitReason, Module, Node, Options, PlaceId};
 use serde::{Deserialize, Serialize};
 
 use crate::child::Child;
@@ -120,7 +120,7 @@ pub enum RowState {
         /// What its node calls itself.
         node: String,
     },
-    /// It is about to be started.
+    /// It is about to be started, or its node is being connected to.
     Waiting,
     /// It has ended for good, unless it is started again with others.
     Ended,
@@ -158,6 +158,8 @@ impl Reply {
 pub(crate) enum Input<'a> {
     /// A child's life has ended.
     Ended(Key, u32, ExitReason),
+    /// The node that a child's life is to begin on, or why it cannot be reached.
+    Dialled(Key, u32, Result<Node, Error>),
     Add(Box<Child<'a>>, Option<Rc<Reply>>),
     Terminate(String, Option<Rc<Reply>>),
     List(Rc<Reply>),

@@ -39,6 +39,8 @@ struct Entry {
 pub(crate) enum State {
     /// To be started at this time.
     Due(Duration),
+    /// It is being started, which may take a while.
+    Starting,
     Running,
     /// It ended for good, but may be started again with others.
     Ended,
@@ -75,13 +77,22 @@ impl Plan {
         key
     }
 
-    /// The first child that is due, in the order in which they were added; or when the next one will be.
+    /// The first child that is due, in the order in which they were added; or when the next one will be. While one is being started,
+    /// those after it wait, unless each is for itself.
     pub(crate) fn due(&self, now: Duration) -> Result<Key, Option<Duration>> {
-        let due = self.children.iter().filter_map(|child| if let State::Due(at) = child.state { Some((child.key, at)) } else { None });
+        let first = self.children.iter().take_while(|child| self.strategy == Strategy::OneForOne || child.state != State::Starting);
+        let due = first.filter_map(|child| if let State::Due(at) = child.state { Some((child.key, at)) } else { None });
         let times: Vec<_> = due.collect();
         match times.iter().find(|(_, at)| *at <= now) {
             Some((key, _)) => Ok(*key),
             None => Err(times.iter().map(|(_, at)| *at).min()),
+        }
+    }
+
+    /// It is being started.
+    pub(crate) fn starting(&mut self, key: Key) {
+        if let Some(child) = self.find(key) {
+            child.state = State::Starting;
         }
     }
 
@@ -96,7 +107,7 @@ impl Plan {
     /// It has been stopped because this plan or its supervisor's owner wanted that. A temporary child is gone then.
     pub(crate) fn stopped(&mut self, key: Key) {
         self.children.retain(|child| child.key != key || child.policy.restart != Restart::Temporary);
-        if let Some(child) = self.find(key).filter(|child| child.state == State::Running) {
+        if let Some(child) = self.find(key).filter(|child| matches!(child.state, State::Starting | State::Running)) {
             child.state = State::Ended;
         }
     }

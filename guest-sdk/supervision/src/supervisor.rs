@@ -12,7 +12,7 @@ use crate::control::{Answer, Command, Handle, Inbox, Input, Reply, Row, RowState
 use crate::plan::{Decision, Key, Plan, State};
 use crate::policy::{Backoff, Intensity, Strategy};
 use crate::report::{Failure, GaveUp, Report};
-use crate::site::Sites;
+use crate::site::{Sites, Step};
 
 /// How long what a child has put for its successor may take to arrive after its end: it comes by a channel of its own.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -22,7 +22,8 @@ type OnGiveUp<'a> = Box<dyn FnOnce(&GaveUp) + 'a>;
 
 /// Keeps places alive.
 ///
-/// It starts its children in their order, and starts again who ends, with whom [`Strategy`] says. Where that happens too often, see
+/// It starts its children in their order, and starts again who ends, with whom [`Strategy`] says. While a node is connected to on which
+/// one is to run, it serves the others; those that come after it wait for it, unless each is for itself. Where that happens too often, see
 /// [`Self::intensity`], it stops all and ends with a [`Failure`]. So a start function that returns that error fails with it, and a
 /// supervisor above it sees that and starts it anew, with all its children:
 ///
@@ -130,8 +131,8 @@ impl<'a> Supervisor<'a> {
         task::block_on(self.run_async())
     }
 
-    /// As [`Self::run`], within an `async` function: as a task of a [`Router`], say. It stops the place itself only while a node is
-    /// connected to, and while a child is killed.
+    /// As [`Self::run`], within an `async` function: as a task of a [`Router`], say. It stops the place itself only while a
+    /// node answers that it takes a child, and while a child is killed.
     ///
     /// # Errors
     /// As [`Self::run`].
@@ -205,6 +206,19 @@ struct Member<'a> {
     starts: u32,
 }
 
+impl Member<'_> {
+    fn start(&mut self, node: Option<&Node>) -> Result<(Place, Option<Keeping>), Error> {
+        let mut options = self.child.options.clone();
+        if self.child.named {
+            options = options.named(self.child.name.clone());
+        }
+        if let Some(node) = node {
+            options = options.at(node);
+        }
+        (self.child.start)(options)
+    }
+}
+
 impl<'scope, 'a> Running<'scope, 'a> {
     fn new(supervisor: Supervisor<'a>, router: &'scope Router<'scope, 'a, Outcome>) -> Self {
         let Supervisor { strategy, intensity, backoff, children, stays, on_report, on_give_up, inbox } = supervisor;
@@ -237,6 +251,7 @@ impl<'scope, 'a> Running<'scope, 'a> {
             };
             match input {
                 Input::Ended(key, life, reason) => self.ended(key, life, reason).await?,
+                Input::Dialled(key, life, node) => self.dialled(key, life, node).await?,
                 Input::Add(child, reply) => {
                     let done =
                         self.add(*child).map_or_else(|name| refused(format!("a child is called `{name}` already")), |()| Answer::Done);
@@ -275,37 +290,70 @@ impl<'scope, 'a> Running<'scope, 'a> {
     }
 
     async fn start(&mut self, key: Key) -> Outcome {
-        let Some(Member { child, sites, alive, starts }) = self.members.get_mut(&key) else { return Ok(()) };
-        let mut options = child.options.clone();
-        if child.named {
-            options = options.named(child.name.clone());
-        }
-        *starts += 1;
-        let (name, life) = (child.name.clone(), *starts);
-        let started = sites.first(|node| {
-            let options = node.map_or_else(|| options.clone(), |node| options.clone().at(node));
-            let (place, keeping) = (child.start)(options)?;
-            Ok((place, keeping, node.map_or_else(|| Node::this().name(), Node::name)))
-        });
-        match started {
-            Ok((place, keeping, node)) => {
-                let place = Rc::new(place);
-                *alive = Some((Rc::clone(&place), node.clone()));
-                let (id, inbox) = (place.id(), Rc::clone(&self.inbox));
-                self.router.spawn(async move { inbox.push(Input::Ended(key, life, end_of(&place, keeping).await)) });
-                self.plan.started(self.now(), key);
-                self.report(Report::Started { child: name, place: id, node });
-                Ok(())
+        let Some(member) = self.members.get_mut(&key) else { return Ok(()) };
+        member.starts += 1;
+        member.sites.begin();
+        self.plan.starting(key);
+        self.search(key).await
+    }
+
+    /// Starts a child at the first of its sites that takes it. Where a node has to be connected to, this goes on when that is done.
+    async fn search(&mut self, key: Key) -> Outcome {
+        let Some(member) = self.members.get_mut(&key) else { return Ok(()) };
+        let error = loop {
+            match member.sites.step() {
+                Step::Start(node) => match member.start(node.as_ref()) {
+                    Ok((place, keeping)) => {
+                        member.sites.started();
+                        let node = node.unwrap_or_else(Node::this).name();
+                        self.started(key, place, keeping, node);
+                        return Ok(());
+                    }
+                    Err(error) => {
+                        if let Err(error) = member.sites.failed(error) {
+                            break error;
+                        }
+                    }
+                },
+                Step::Dial(address) => {
+                    let (life, inbox) = (member.starts, Rc::clone(&self.inbox));
+                    self.router.spawn(async move { inbox.push(Input::Dialled(key, life, Node::connect_async(&address).await)) });
+                    return Ok(());
+                }
+                Step::End(error) => break error,
             }
-            Err(error) => {
-                let last = format!("could not be started: {error}");
-                self.report(Report::NotStarted { child: name, error });
-                let decision = self.plan.ended(self.now(), key, false);
-                self.obey(key, decision, last).await?;
-                after(Duration::ZERO).await;
-                Ok(())
-            }
+        };
+        self.not_started(key, error).await
+    }
+
+    async fn dialled(&mut self, key: Key, life: u32, node: Result<Node, Error>) -> Outcome {
+        // It may have been stopped since, or be started anew already.
+        let waits = matches!(self.plan.state(key), Some((State::Starting, _)));
+        let Some(member) = self.members.get_mut(&key).filter(|member| waits && member.starts == life) else { return Ok(()) };
+        match member.sites.dialled(node) {
+            Ok(()) => self.search(key).await,
+            Err(error) => self.not_started(key, error).await,
         }
+    }
+
+    fn started(&mut self, key: Key, place: Place, keeping: Option<Keeping>, node: String) {
+        let Some(member) = self.members.get_mut(&key) else { return };
+        let place = Rc::new(place);
+        member.alive = Some((Rc::clone(&place), node.clone()));
+        let (child, id, life, inbox) = (member.child.name.clone(), place.id(), member.starts, Rc::clone(&self.inbox));
+        self.router.spawn(async move { inbox.push(Input::Ended(key, life, end_of(&place, keeping).await)) });
+        self.plan.started(self.now(), key);
+        self.report(Report::Started { child, place: id, node });
+    }
+
+    async fn not_started(&mut self, key: Key, error: Error) -> Outcome {
+        let child = self.members.get(&key).map(|member| member.child.name.clone()).unwrap_or_default();
+        let last = format!("could not be started: {error}");
+        self.report(Report::NotStarted { child, error });
+        let decision = self.plan.ended(self.now(), key, false);
+        self.obey(key, decision, last).await?;
+        after(Duration::ZERO).await;
+        Ok(())
     }
 
     async fn ended(&mut self, key: Key, life: u32, reason: ExitReason) -> Outcome {
@@ -399,7 +447,7 @@ impl<'scope, 'a> Running<'scope, 'a> {
         let row = |(key, member): (&Key, &Member<'a>)| {
             let state = match (&member.alive, self.plan.state(*key)) {
                 (Some((place, node)), _) => RowState::Running { place: place.id(), node: node.clone() },
-                (None, Some((State::Due(_) | State::Running, _))) => RowState::Waiting,
+                (None, Some((State::Due(_) | State::Starting | State::Running, _))) => RowState::Waiting,
                 (None, _) => RowState::Ended,
             };
             Row { name: member.child.name.clone(), state, starts: member.starts }

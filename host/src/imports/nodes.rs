@@ -2,13 +2,16 @@
 //!
 //! Whoever has a handle to a node may use it; what needs the grant is coming by one of another node.
 
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::component::Resource;
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 
-use crate::bindings::places::core::nodes::{self, Error, Host, HostNode, NodeId};
+use crate::bindings::places::core::nodes::{self, Error, Host, HostDialling, HostNode, NodeId};
 use crate::channel::Channel;
 use crate::node::{CreateOptions, Node, NodeError};
 use crate::place::State;
@@ -29,6 +32,12 @@ impl HostNode for State {
             Err(error) => Err(error),
         };
         self.reached(node)
+    }
+
+    fn dial(&mut self, address: String) -> wasmtime::Result<Resource<Dialling>> {
+        let network = self.may_reach_nodes().and(self.host.network()).map(Arc::clone);
+        let dialling = Box::pin(async move { Ok(network?.connect(&address).await?) });
+        Ok(self.table.push(Dialling::UnderWay(dialling))?)
     }
 
     async fn create(&mut self, hostname: String, options: nodes::CreateOptions) -> Fallible<Resource<Node>> {
@@ -82,6 +91,52 @@ impl HostNode for State {
     fn drop(&mut self, node: Resource<Node>) -> wasmtime::Result<()> {
         self.table.delete(node)?;
         Ok(())
+    }
+}
+
+impl HostDialling for State {
+    fn subscribe(&mut self, dialling: Resource<Dialling>) -> wasmtime::Result<Resource<DynPollable>> {
+        subscribe(&mut self.table, dialling)
+    }
+
+    async fn finish(&mut self, dialling: Resource<Dialling>) -> Fallible<Resource<Node>> {
+        match self.table.get_mut(&dialling)?.done().await.clone() {
+            Ok(node) => Ok(Ok(self.table.push(node)?)),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    fn drop(&mut self, dialling: Resource<Dialling>) -> wasmtime::Result<()> {
+        self.table.delete(dialling)?;
+        Ok(())
+    }
+}
+
+/// A node that a place is connecting to, for as long as that place waits for it: no task goes on behind its back, so what it began ends
+/// with it.
+#[expect(unreachable_pub, reason = "the generated bindings, private too, name it in a `pub use`")]
+pub enum Dialling {
+    UnderWay(Pin<Box<dyn Future<Output = Result<Node, Error>> + Send>>),
+    Done(Result<Node, Error>),
+}
+
+impl Dialling {
+    /// What came of it. Who stops waiting and waits again finds it as far as it was.
+    async fn done(&mut self) -> &Result<Node, Error> {
+        if let Self::UnderWay(dialling) = self {
+            *self = Self::Done(dialling.await);
+        }
+        match self {
+            Self::Done(result) => result,
+            Self::UnderWay(_) => unreachable!("it has been waited for"),
+        }
+    }
+}
+
+#[async_trait]
+impl Pollable for Dialling {
+    async fn ready(&mut self) {
+        self.done().await;
     }
 }
 

@@ -67,7 +67,7 @@ pub(super) fn varying(call: &Call<'_>, blocks: Option<&[&[u8]]>, root: usize) ->
 }
 
 /// Blocks of one size, down a binomial tree; `data` is where they come from.
-fn down(team: &Team<'_>, root: usize, data: Option<&[u8]>) -> Result<Vec<u8>, Error> {
+pub(super) fn down(team: &Team<'_>, root: usize, data: Option<&[u8]>) -> Result<Vec<u8>, Error> {
     let tree = Binomial { rank: team.counted_from(root), size: team.size };
     let below = match (data, tree.parent()) {
         // In the order of the tree, which begins with the root.

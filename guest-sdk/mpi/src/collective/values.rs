@@ -84,7 +84,7 @@ impl Communicator {
         }
         let call = Call::begin(self, &terms(Kind::Alltoall, 0))?;
         let written = values.iter().map(write).collect::<Result<Vec<_>, _>>()?;
-        let blocks = alltoall::pairwise(&call, &written.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
+        let blocks = alltoall::pairwise(&call.everybody(), &written.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
         call.end()?;
         let mine = values.into_iter().nth(self.rank()).expect("there is one for each rank");
         in_order(blocks, mine)

@@ -66,6 +66,35 @@ fn rest_for_one_leaves_those_before_it_alone() {
 }
 
 #[test]
+fn who_is_being_started_holds_up_none_that_is_for_itself() {
+    let (mut plan, keys) = running(Strategy::OneForOne, &policies([Permanent; 4]));
+    plan.ended(SECOND, keys[1], false);
+    plan.starting(keys[1]);
+    let decision = plan.ended(SECOND, keys[2], false);
+    assert_eq!(obey(&mut plan, SECOND, decision), (vec![], vec![keys[2]]));
+    assert!(plan.is_active());
+    assert_eq!(plan.running(), [keys[3], keys[2], keys[0]]);
+}
+
+#[test]
+fn those_after_one_that_is_being_started_wait_for_it() {
+    for strategy in [Strategy::RestForOne, Strategy::OneForAll] {
+        let (mut plan, keys) = running(strategy, &policies([Permanent; 4]));
+        let decision = plan.ended(SECOND, keys[0], false);
+        let Decision::Restart { stop, .. } = decision else { panic!("{decision:?}") };
+        stop.iter().for_each(|key| plan.stopped(*key));
+        assert_eq!(plan.due(SECOND), Ok(keys[0]));
+        plan.starting(keys[0]);
+        assert_eq!(plan.due(SECOND), Err(None));
+        // One before it that has to be started again takes it along, wherever it was.
+        plan.started(SECOND, keys[0]);
+        plan.starting(keys[1]);
+        let decision = plan.ended(SECOND, keys[0], false);
+        assert_eq!(obey(&mut plan, SECOND, decision), (vec![], keys));
+    }
+}
+
+#[test]
 fn a_transient_child_that_ended_well_is_started_with_others_only() {
     let (mut plan, keys) = running(Strategy::OneForAll, &policies([Permanent, Transient, Transient, Permanent]));
     assert_eq!(plan.ended(SECOND, keys[2], true), Decision::Leave);
