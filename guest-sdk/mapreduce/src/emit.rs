@@ -117,12 +117,22 @@ impl<K, V: Serialize> Emit<K, V> {
         if self.error.is_some() {
             return;
         }
+        // A partitioner is asked at once, so that what it says is of this record.
+        if let To::Table(table, _, parts) = &mut self.to
+            && parts.part.is_none()
+            && let Some(head) = key::head::of(key)
+        {
+            self.records += 1;
+            if table.push(head, value) {
+                self.settle();
+            }
+            return;
+        }
         if let Err(why) = self.put(key, value) {
             self.error = Some(why);
         }
     }
 
-    #[inline]
     fn put<Q: Serialize + ?Sized>(&mut self, key: &Q, value: V) -> Result<(), String> {
         let Self { to, error, .. } = self;
         self.records += 1;
@@ -170,6 +180,17 @@ impl<K, V: Serialize> Emit<K, V> {
         Ok(())
     }
 
+    /// Has the table add what waits there.
+    fn settle(&mut self) {
+        let Self { to: To::Table(table, combine, parts), error, .. } = self else { return };
+        table.settle(*combine, |key, hash| parts.of(key, hash, error));
+        if table.size() > parts.buffer / 2
+            && let Err(why) = write_table(table, parts)
+        {
+            error.get_or_insert(why);
+        }
+    }
+
     /// What has gone wrong.
     pub(crate) fn check(&mut self) -> Result<(), String> {
         self.error.take().map_or(Ok(()), Err)
@@ -177,6 +198,7 @@ impl<K, V: Serialize> Emit<K, V> {
 
     /// Writes what has not been written. Of a mapper, the runs and how many bytes went to disk; of a reducer how many were put.
     pub(crate) fn finish(mut self) -> Result<Finished, String> {
+        self.settle();
         self.check()?;
         match self.to {
             To::Table(mut table, _, mut parts) => {

@@ -7,6 +7,7 @@
 //! Numbers are big-endian with their sign turned. Text ends in two zero bytes, and a zero byte inside is followed by 255; the end of the
 //! last text is left away. Each element of a sequence is preceded by a one, and its end is a zero.
 
+pub(crate) mod head;
 mod read;
 mod write;
 
@@ -18,6 +19,7 @@ use serde::de::DeserializeOwned;
 pub(crate) struct KeyError(pub(crate) String);
 
 /// Writes a key into `bytes`, which is cleared.
+#[inline]
 pub(crate) fn write<K: Serialize + ?Sized>(key: &K, bytes: &mut Vec<u8>) -> Result<(), KeyError> {
     bytes.clear();
     let mut writer = write::Writer { bytes, ends_in_text: false };

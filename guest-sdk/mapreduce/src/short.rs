@@ -19,6 +19,15 @@ pub(crate) fn tail(bytes: &[u8]) -> u64 {
     }
 }
 
+/// How many of the eight bytes of a word are zero.
+#[inline(always)]
+pub(crate) fn zeros(word: u64) -> u32 {
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    // The upper bit of each byte that is not zero; nothing is carried from one to the next.
+    let there = (((word & LOW) + LOW) | word) & !LOW;
+    8 - there.count_ones()
+}
+
 /// Whether they are the same.
 #[inline(always)]
 pub(crate) fn same(mut a: &[u8], mut b: &[u8]) -> bool {
@@ -74,6 +83,7 @@ mod tests {
         fn short_bytes_are_as_the_library_has_them(a in prop::collection::vec(0..3u8, 0..80), b in prop::collection::vec(0..2u8, 0..20)) {
             prop_assert_eq!(same(&a, &b), a == b);
             prop_assert!(same(&a, &a.clone()));
+            prop_assert!(a.chunks_exact(8).all(|eight| zeros(u64::from_le_bytes(eight.try_into().unwrap())) as usize == eight.iter().filter(|byte| **byte == 0).count()));
             let mut bytes = b.clone();
             let clean = append(&mut bytes, &a);
             prop_assert_eq!(clean, !a.contains(&0));
