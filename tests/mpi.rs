@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader};
 
 use crate::harness::{Run, end, guest, placehost};
 use crate::lab::{Lab, Node, signal, until};
+use crate::sshd::Sshd;
 
 /// `placehost mpirun OPTIONS GUEST START -- ARGS`.
 fn arguments(options: &[&str], name: &str, start: &str, args: &[&str]) -> Vec<String> {
@@ -220,6 +221,17 @@ fn a_message_goes_around_the_ring() {
     for ranks in [1, 2, 9] {
         mpirun(&["-n", &ranks.to_string()], "mpi_ring", "ring", &["2"]).prints(&rounds(ranks));
     }
+}
+
+#[test]
+fn ssh_launches_nodes_for_a_job() {
+    let Some(sshd) = Sshd::new() else { return };
+    let lab = Lab::without_cluster();
+    let job = |hosts, ssh| far(&lab, &["--hosts", hosts], "mpi_ring", "ring", &["1"]).env("PLACEHOST_SSH", ssh);
+    job(".:1,ssh://host2:2,ssh://host2", &*sshd.ssh).prints("round 1: 4 ranks passed it on\n");
+    sshd.nothing_is_left();
+    job(".:1,ssh://host2", "/nowhere/ssh").fails(125, &["error: cannot run `/nowhere/ssh` to reach `host2`"]);
+    sshd.nothing_is_left();
 }
 
 /// The kernels verify themselves against what their specification says.

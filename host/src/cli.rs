@@ -26,6 +26,7 @@ mod parse;
 mod ps;
 mod run;
 mod signals;
+mod ssh;
 mod terminal;
 mod toolchain;
 

@@ -10,16 +10,19 @@ use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use placehost::{ExitReason, Host, Module, Output, Place, PlaceConfig, SpawnError, json};
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use super::allowance::Allowance;
 use super::error::CliError;
 use super::exit_code::ExitCode;
+use super::parse::Target;
 use super::run::{Stdout, variables};
 use super::signals::Signals;
-use super::{explain, host, network, parse};
+use super::{explain, host, network, parse, ssh};
 use hosts::Slots;
 
 /// Run an MPI program: a start function in many places at once, its ranks.
@@ -32,14 +35,15 @@ pub(crate) struct Args {
     #[arg(short, long = "ranks", value_name = "RANKS", value_parser = clap::value_parser!(u32).range(1..=hosts::MOST.into()))]
     n: Option<u32>,
 
-    /// Run the ranks on these nodes, so many on each: HOST[:PORT]:RANKS, or HOST for one; `.` is this machine. The first are filled
-    /// first.
+    /// Run the ranks on these nodes, so many on each: HOST[:PORT]:RANKS, or HOST for one; `.` is this machine, and with
+    /// ssh://[USER@]HOST a node is launched there for the job. The first are filled first.
     ///
-    /// A number behind the only colon is that of the ranks: a port wants both. The program is shipped to each node once.
+    /// A number behind the only colon is that of the ranks: a port wants both. The program is shipped to each node once. PLACEHOST_SSH
+    /// and PLACEHOST_REMOTE name the commands `ssh` here and `placehost` there.
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = hosts::slots)]
     hosts: Vec<Slots>,
 
-    /// Take the nodes from a file: a line for each, HOST[:PORT] and `slots=RANKS`.
+    /// Take the nodes from a file: a line for each, HOST[:PORT] or ssh://[USER@]HOST, and `slots=RANKS`.
     #[arg(long, value_name = "FILE", conflicts_with = "hosts")]
     hostfile: Option<PathBuf>,
 
@@ -85,6 +89,7 @@ const EXAMPLES: &str = "\
 Examples:
   placehost mpirun -n 8 job.wasm prod_id                     Eight ranks on this machine
   placehost mpirun --hosts a:2,b:4 job.wasm prod_id          Two on one node and four on another
+  placehost mpirun --hosts .:2,ssh://b:2 job.wasm prod_id    Two here, and two on a node that is launched for the job
   placehost mpirun --hostfile hosts -n 5 job.wasm prod_id    As many as fit on the first ones of a file
   placehost mpirun -n 4 --tag-output job.wasm cg -- A        See which rank says what
   placehost mpirun -n 2 --memory 1GiB job.wasm ft -- A       Give each rank more memory";
@@ -100,8 +105,12 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Something was wrong before it began, or a rank went wrong.
 pub(crate) fn run(args: Args) -> Result<ExitCode, CliError> {
     let hosts = hosts::plan(&args.hosts, args.hostfile.as_deref(), args.n)?;
-    let far = hosts.iter().any(|slots| slots.address.is_some());
-    let network = if far { args.network.member().map_err(|error| error.with_code(ExitCode::CANNOT))? } else { args.network.anybody() };
+    let far = hosts.iter().any(|slots| slots.node.is_some());
+    // Who launches a node is believed by it.
+    let network = match hosts.iter().any(|slots| matches!(slots.node, Some(Target::Node(_)))) {
+        true => args.network.member().map_err(|error| error.with_code(ExitCode::CANNOT))?,
+        false => args.network.anybody(),
+    };
     let (builder, config) = (args.allowance.builder()?.network(network), config(&args, far)?);
     // Neither is dropped: the process is about to end.
     let workers = ManuallyDrop::new(args.allowance.workers()?);
@@ -110,7 +119,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, CliError> {
         ManuallyDrop::new(host::build(builder, args.allowance.cache())?)
     };
     let control = ManuallyDrop::new(host::control()?);
-    control.block_on(conduct(&host, &args, config, &order(&args, &hosts)))
+    control.block_on(conduct(&host, &args, config, &hosts, workers.handle()))
 }
 
 fn config(args: &Args, far: bool) -> Result<PlaceConfig, CliError> {
@@ -122,9 +131,23 @@ fn config(args: &Args, far: bool) -> Result<PlaceConfig, CliError> {
     Ok(config)
 }
 
+/// Where each host's node listens, those included that are launched for the job.
+async fn reach(host: &Host, hosts: &[Slots], config: &PlaceConfig, workers: &Handle) -> Result<Vec<Option<String>>, CliError> {
+    let reaching = hosts.iter().map(async |slots| match &slots.node {
+        None => Ok(None),
+        // The launcher connects with it, and says who cannot be reached.
+        Some(Target::Node(address)) => Ok(Some(address.to_string())),
+        Some(target @ Target::Ssh(machine)) => {
+            let node = ssh::launch(host, machine, config, workers).await;
+            Ok(node.map_err(|error| explain::node(ExitCode::CANNOT, target, &error))?.address())
+        }
+    });
+    try_join_all(reaching).await
+}
+
 /// What the launcher is told: the `Order` of `places-mpi`.
-fn order(args: &Args, hosts: &[Slots]) -> Value {
-    let hosts: Vec<_> = hosts.iter().map(|slots| json!({ "address": slots.address, "ranks": slots.ranks })).collect();
+fn order(args: &Args, hosts: &[Slots], addresses: &[Option<String>]) -> Value {
+    let hosts: Vec<_> = hosts.iter().zip(addresses).map(|(slots, address)| json!({ "address": address, "ranks": slots.ranks })).collect();
     let on_failure = match args.on_failure {
         OnFailure::End => "end",
         OnFailure::Continue => "continue",
@@ -141,15 +164,25 @@ enum Ending {
     Output,
 }
 
-async fn conduct(host: &Host, args: &Args, mut config: PlaceConfig, order: &Value) -> Result<ExitCode, CliError> {
+async fn conduct(host: &Host, args: &Args, mut config: PlaceConfig, hosts: &[Slots], workers: &Handle) -> Result<ExitCode, CliError> {
     let module = host.load(&args.module).await.map_err(|error| explain::load(&args.module, &error))?;
     check_starts(args, &module)?;
     let mut signals = Signals::listen()?;
     let stdout = Stdout::default();
     config.stdout = Output::new(stdout.clone());
+    let reached = tokio::select! {
+        biased;
+        code = signals.next() => Err(Ok(code)),
+        addresses = reach(host, hosts, &config, workers) => addresses.map_err(Err),
+    };
+    let addresses = match reached {
+        Ok(addresses) => addresses,
+        // What has been launched is to end.
+        Err(ended) => return host::finish(host, &mut signals, async { ended }).await,
+    };
     let (launcher, channel) =
         host.spawn(&module, LAUNCHER, config).map_err(|error| explain::spawn(&args.module, module.other_exports(), &error))?;
-    let order = json::to_message(order).expect("an order is no message that is too long");
+    let order = json::to_message(&order(args, hosts, &addresses)).expect("an order is no message that is too long");
     let report = async {
         // Where it cannot be put, the launcher has ended, and that says why.
         let _ = channel.put(order).await;

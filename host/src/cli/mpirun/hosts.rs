@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::cli::error::CliError;
 use crate::cli::exit_code::ExitCode;
-use crate::cli::parse;
+use crate::cli::parse::{self, Target};
 
 /// As many ranks as a job may have. A larger number is a port where the ranks were forgotten.
 pub(super) const MOST: u32 = 4096;
@@ -14,15 +14,15 @@ pub(super) const MOST: u32 = 4096;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Slots {
     /// Absent for this machine.
-    pub(super) address: Option<String>,
+    pub(super) node: Option<Target>,
     pub(super) ranks: u32,
 }
 
-/// One of `--hosts`: `HOST`, `HOST:RANKS`, `HOST:PORT:RANKS`, and `.` for a host.
+/// One of `--hosts`: `HOST`, `HOST:RANKS`, `HOST:PORT:RANKS`; a host may be `.`, or `ssh://[USER@]HOST`.
 pub(super) fn slots(text: &str) -> Result<Slots, String> {
     let (host, ranks) = match text.rsplit_once(':') {
-        // A colon in brackets is of an IPv6 address.
-        Some((host, ranks)) if !ranks.contains(']') => (host, ranks),
+        // A colon in brackets is of an IPv6 address, and one before slashes of `ssh://`.
+        Some((host, ranks)) if !ranks.contains([']', '/']) => (host, ranks),
         _ => (text, "1"),
     };
     let ranks: u32 = ranks.parse().map_err(|_| format!("`{ranks}` is no number of ranks; write it like `host2:4` or `host2:6340:4`"))?;
@@ -37,9 +37,9 @@ fn at(host: &str, ranks: u32) -> Result<Slots, String> {
         return Err("it must take a rank at least".into());
     }
     if host == "." {
-        return Ok(Slots { address: None, ranks });
+        return Ok(Slots { node: None, ranks });
     }
-    Ok(Slots { address: Some(parse::address(host)?.to_string()), ranks })
+    Ok(Slots { node: Some(parse::target(host)?), ranks })
 }
 
 /// The lines of a host file, as Open MPI has them: a host and `slots=RANKS`. What follows a `#` is a remark.
@@ -76,7 +76,7 @@ pub(super) fn plan(hosts: &[Slots], file: Option<&Path>, ranks: Option<u32>) -> 
         }
     };
     if hosts.is_empty() {
-        return Ok(vec![Slots { address: None, ranks: ranks.unwrap_or(1) }]);
+        return Ok(vec![Slots { node: None, ranks: ranks.unwrap_or(1) }]);
     }
     let room: u32 = hosts.iter().map(|slots| slots.ranks).sum();
     let mut left = ranks.unwrap_or(room);
@@ -85,11 +85,11 @@ pub(super) fn plan(hosts: &[Slots], file: Option<&Path>, ranks: Option<u32>) -> 
             .hint("`HOST:RANKS` lets one take more"));
     }
     let mut plan = Vec::new();
-    for Slots { address, ranks } in hosts {
+    for Slots { node, ranks } in hosts {
         let ranks = ranks.min(left);
         left -= ranks;
         if ranks > 0 {
-            plan.push(Slots { address, ranks });
+            plan.push(Slots { node, ranks });
         }
     }
     Ok(plan)
@@ -100,19 +100,26 @@ mod tests {
     use super::*;
 
     fn is(address: &str, ranks: u32) -> Slots {
-        Slots { address: (address != ".").then(|| address.into()), ranks }
+        Slots { node: (address != ".").then(|| parse::target(address).unwrap()), ranks }
     }
 
     #[test]
     fn hosts_have_ranks_and_perhaps_ports() {
-        let text = |slots: Slots| (slots.address.unwrap_or_else(|| ".".into()), slots.ranks);
+        let text = |slots: Slots| (slots.node.map_or_else(|| ".".into(), |node| node.to_string()), slots.ranks);
         for (given, address, ranks) in
             [(".:3", ".", 3), ("a", "a:6340", 1), ("a:2", "a:6340", 2), ("a:7000:2", "a:7000", 2), ("[::1]:7000:2", "[::1]:7000", 2)]
         {
             assert_eq!(text(slots(given).unwrap()), (address.to_owned(), ranks), "{given}");
         }
         assert!(slots("a:6340").unwrap_err().contains("`a:6340:RANKS`"));
-        for bad in ["a:0", "a:x", "a:-1", ""] {
+        let ssh = |text| match slots(text).unwrap() {
+            Slots { node: Some(Target::Ssh(machine)), ranks } => (machine.user, machine.host, machine.port, ranks),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(ssh("ssh://a"), (None, "a".into(), None, 1));
+        assert_eq!(ssh("ssh://me@a:2"), (Some("me".into()), "a".into(), None, 2));
+        assert_eq!(ssh("ssh://[::1]:7000:2"), (None, "::1".into(), Some(7000), 2));
+        for bad in ["a:0", "a:x", "a:-1", "", "ssh://", "ssh://a:0", "http://a"] {
             slots(bad).unwrap_err();
         }
     }

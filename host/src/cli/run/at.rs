@@ -1,17 +1,16 @@
 //! Where a place runs that is not to run here: on a node that listens, or on one that is launched for it.
 
-use std::env;
 use std::path::Path;
 
-use placehost::{Channel, CreateOptions, Host, NetworkConfig, Node, Output, Place, PlaceConfig, Source, SpawnError, SpawnOptions};
+use placehost::{Channel, Host, NetworkConfig, Node, Place, PlaceConfig, Source, SpawnError, SpawnOptions};
 use tokio::runtime::Handle;
 
 use super::progress::Progress;
 use crate::cli::error::CliError;
 use crate::cli::exit_code::ExitCode;
-use crate::cli::explain;
 use crate::cli::network::Options;
-use crate::cli::parse::{Machine, Target};
+use crate::cli::parse::Target;
+use crate::cli::{explain, ssh};
 
 /// The network of a run. Who we are is read now if a node is to be told, and else when a place wants it.
 pub(super) fn network(at: Option<&Target>, options: &Options, progress: &Progress) -> Result<NetworkConfig, CliError> {
@@ -25,30 +24,17 @@ pub(super) fn network(at: Option<&Target>, options: &Options, progress: &Progres
 
 /// The node, connected or launched.
 pub(super) async fn reach(host: &Host, at: &Target, config: &PlaceConfig, workers: &Handle) -> Result<Node, CliError> {
-    let (host, target) = (host.clone(), at.clone());
-    let (stdout, fuel) = (config.stdout.clone(), config.limits.fuel);
-    // On the workers, because the node that is launched hangs on tasks and pipes of whoever launches it.
-    let reaching = workers.spawn(async move {
-        match target {
-            Target::Node(address) => host.connect(&address.to_string()).await,
-            Target::Ssh(machine) => host.create(&machine.host, launch(&machine, fuel), stdout, Output::new(std::io::stderr())).await,
+    let node = match at {
+        Target::Node(address) => {
+            let (host, address) = (host.clone(), address.to_string());
+            let connecting = workers.spawn(async move { host.connect(&address).await });
+            connecting.await.expect("connecting does not panic, and nobody cancels it")
         }
-    });
-    let node = reaching.await.expect("reaching a node does not panic, and nobody cancels it");
+        Target::Ssh(machine) => ssh::launch(host, machine, config, workers).await,
+    };
     let node = node.map_err(|error| explain::node(ExitCode::CANNOT, at, &error))?;
     tracing::info!("the place runs on the node `{}` ({}) at {}", node.name(), node.id(), node.address().unwrap_or_default());
     Ok(node)
-}
-
-fn launch(machine: &Machine, fuel: Option<u64>) -> CreateOptions {
-    let command = |name| env::var(name).ok().filter(|command| !command.is_empty());
-    let mut options = CreateOptions::default();
-    options.user.clone_from(&machine.user);
-    options.listen_port = machine.port;
-    options.fuel = fuel;
-    options.ssh_path = command("PLACEHOST_SSH");
-    options.placehost_path = command("PLACEHOST_REMOTE");
-    options
 }
 
 /// That the module has that start function. Here that can be said better than there, and the module need not travel for it.
