@@ -150,6 +150,12 @@ bench --allow-nodes launch -- "$lab/ssh" "$PWD/target/release/placehost"
 
 start_node
 for each in 1 4; do job --hosts "$far:$each,$address:$each" "$guest/mpi_bench.wasm" collectives; done
+hosts="$far:2,$address:2"
+for _ in 1 2; do
+    start_node
+    hosts+=",$address:2"
+done
+job --hosts "$hosts" "$guest/mpi_bench.wasm" collectives
 
 if [ "${NODES:-0}" -gt 0 ]; then
     first=${#nodes[@]}

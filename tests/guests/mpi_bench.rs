@@ -58,6 +58,13 @@ fn collectives(ch: Channel) -> places::Result {
             report(&world, &format!("alltoall.{each}B"), seconds);
         }
     }
+    if wanted("scan") {
+        for (count, n) in [(1, 10_000), (128, 10_000), (1_024, 4_000), (8_192, 1_000), (131_072, 60)] {
+            let mut data = vec![1.0f64; count];
+            let seconds = timed(&world, (n / few).max(3), || world.scan(&mut data, op::Sum))?;
+            report(&world, &format!("scan.{}B", count * 8), seconds);
+        }
+    }
     if wanted("allgather") {
         for (each, n) in [(8, 10_000), (1_024, 4_000), (8_192, 1_000), (65_536, 100)] {
             let data = vec![1u8; each];
