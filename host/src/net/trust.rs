@@ -1,7 +1,7 @@
 //! Who a node is, and whom it believes.
 //!
 //! [`authority`] makes a cluster and signs for its members, by [`invite`], [`token`] and [`join`]; [`membership`] is one machine's
-//! part of it. [`identity`] is what a node shows, [`verify`] what it asks of others, [`refusal`] what either side says when it is not
+//! part of it. [`identity`] is what a node shows, `verify` what it asks of others, [`refusal`] what either side says when it is not
 //! enough.
 
 pub mod authority;
