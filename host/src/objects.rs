@@ -50,6 +50,9 @@ const LAST: Duration = Duration::from_secs(5);
 /// What a reader asks for at a time, in bytes: enough that a round trip does not matter.
 const PIECE: u64 = 4 << 20;
 
+/// Where a machine in Amazon's cloud is given credentials: it is asked where the environment has none.
+const CREDENTIALS: &str = "//169.254.169.254/";
+
 /// Why something about objects did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ObjectError {
@@ -69,6 +72,11 @@ pub(crate) enum ObjectError {
     Changed(ObjectUrl),
     #[error("the store refuses `{0}`: {1}")]
     Refused(ObjectUrl, String),
+    #[error(
+        "there are no credentials for `{0}`: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not in placehost's environment, \
+         and this machine is given none: {1}"
+    )]
+    NoCredentials(ObjectUrl, String),
     #[error("no room for `{0}`: {1}")]
     Full(ObjectUrl, String),
     #[error("the store has not served `{0}`: {1}")]
@@ -90,6 +98,7 @@ impl ObjectError {
             E::PermissionDenied { .. } | E::Unauthenticated { .. } | E::InvalidPath { .. } | E::NotSupported { .. } => {
                 Self::Refused(url, text)
             }
+            _ if text.contains(CREDENTIALS) => Self::NoCredentials(url, text),
             error => match io_kind(error) {
                 Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => Self::Full(url, text),
                 Some(io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::NotADirectory) => {
@@ -413,6 +422,14 @@ mod tests {
                 piece => all.extend_from_slice(&piece),
             }
         }
+    }
+
+    #[test]
+    fn who_has_no_credentials_is_told_which() {
+        let source = io::Error::other(format!("error performing PUT http:{CREDENTIALS}latest/api/token: status code: 403"));
+        let error =
+            ObjectError::of(&"s3://bucket/in".parse().unwrap(), &object_store::Error::Generic { store: "S3", source: Box::new(source) });
+        assert!(matches!(&error, ObjectError::NoCredentials(..)), "{error}");
     }
 
     #[tokio::test]

@@ -116,9 +116,11 @@ impl From<ObjectError> for Error {
         let text = chain(&error);
         match error {
             ObjectError::Url { .. } | ObjectError::Changed(_) | ObjectError::Finished(_) => Self::Invalid(text),
-            ObjectError::NotGranted(_) | ObjectError::ReadOnly(_) | ObjectError::Outside(_) | ObjectError::Refused(..) => {
-                Self::Denied(text)
-            }
+            ObjectError::NotGranted(_)
+            | ObjectError::ReadOnly(_)
+            | ObjectError::Outside(_)
+            | ObjectError::Refused(..)
+            | ObjectError::NoCredentials(..) => Self::Denied(text),
             ObjectError::NotFound(_) | ObjectError::NoBucket(_) => Self::NotFound(text),
             ObjectError::Full(..) | ObjectError::OverBudget(_) => Self::Limit(text),
             ObjectError::Unreachable(..) => Self::Unreachable(text),
