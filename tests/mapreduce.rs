@@ -53,6 +53,17 @@ fn examples() -> [(&'static str, &'static [&'static str], String); 6] {
     ]
 }
 
+/// The lines `one`, `two`, then `two`, `three`, of two members, as `gzip` makes them.
+pub(crate) const GZIP: [u8; 57] = [
+    31, 139, 8, 0, 0, 0, 0, 0, 0, 3, 203, 207, 75, 229, 42, 41, 207, 231, 2, 0, 230, 11, 186, 18, 8, 0, 0, 0, 31, 139, 8, 0, 0, 0, 0, 0, 0,
+    3, 43, 41, 207, 231, 42, 201, 40, 74, 77, 5, 0, 124, 46, 81, 177, 9, 0, 0, 0,
+];
+/// The lines `one`, `four`, then `four`, of two frames, as `zstd` makes them.
+pub(crate) const ZSTD: [u8; 40] = [
+    40, 181, 47, 253, 4, 88, 73, 0, 0, 111, 110, 101, 10, 102, 111, 117, 114, 10, 25, 35, 208, 199, 40, 181, 47, 253, 4, 88, 41, 0, 0, 102,
+    111, 117, 114, 10, 163, 35, 250, 54,
+];
+
 #[test]
 fn mapreduce_examples_print_what_they_should() {
     let data = Data::text();
@@ -151,15 +162,6 @@ fn a_task_that_fails_now_and_then_is_tried_again() {
 
 #[test]
 fn packed_files_are_read() {
-    // Of two members and two frames, as `gzip` and `zstd` make them: "one two", "two three", "one four", "four".
-    const GZIP: [u8; 57] = [
-        31, 139, 8, 0, 0, 0, 0, 0, 0, 3, 203, 207, 75, 229, 42, 41, 207, 231, 2, 0, 230, 11, 186, 18, 8, 0, 0, 0, 31, 139, 8, 0, 0, 0, 0,
-        0, 0, 3, 43, 41, 207, 231, 42, 201, 40, 74, 77, 5, 0, 124, 46, 81, 177, 9, 0, 0, 0,
-    ];
-    const ZSTD: [u8; 40] = [
-        40, 181, 47, 253, 4, 88, 73, 0, 0, 111, 110, 101, 10, 102, 111, 117, 114, 10, 25, 35, 208, 199, 40, 181, 47, 253, 4, 88, 41, 0, 0,
-        102, 111, 117, 114, 10, 163, 35, 250, 54,
-    ];
     let data = Data::new(&[("a", &GZIP), ("b", &ZSTD), ("c", b"")]);
     let expected = "four 2\none 2\nthree 1\ntwo 2\n7 lines, 4 different words\n";
     run("word_count", "main", &["--dir", &data.at("/data")]).prints(expected);

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use crate::harness::{Run, end, guest, placehost, run};
 use crate::lab::Lab;
+use crate::mapreduce::{GZIP, ZSTD};
 use crate::s3::{S3, credentials};
 
 /// Lines in three files, some of which lie across splits, and how often each is there.
@@ -82,15 +83,6 @@ fn objects_are_a_jobs_input_and_output() {
 
 #[test]
 fn packed_objects_and_directories_as_stores_are_read() {
-    // `one two` and `two three`, of two members, as `gzip` makes them.
-    const GZIP: [u8; 57] = [
-        31, 139, 8, 0, 0, 0, 0, 0, 0, 3, 203, 207, 75, 229, 42, 41, 207, 231, 2, 0, 230, 11, 186, 18, 8, 0, 0, 0, 31, 139, 8, 0, 0, 0, 0,
-        0, 0, 3, 43, 41, 207, 231, 42, 201, 40, 74, 77, 5, 0, 124, 46, 81, 177, 9, 0, 0, 0,
-    ];
-    const ZSTD: [u8; 40] = [
-        40, 181, 47, 253, 4, 88, 73, 0, 0, 111, 110, 101, 10, 102, 111, 117, 114, 10, 25, 35, 208, 199, 40, 181, 47, 253, 4, 88, 41, 0, 0,
-        102, 111, 117, 114, 10, 163, 35, 250, 54,
-    ];
     let folder = tempfile::tempdir().expect("there is room");
     let path = |name: &str| folder.path().join(name);
     fs::create_dir(path("in")).expect("there is room");
