@@ -65,7 +65,7 @@ fn names(path: &str) -> Result<Vec<String>, String> {
     let path = if path.is_empty() { "." } else { path };
     let entries = fs::read_dir(path).map_err(|error| format!("cannot read the folder `{path}`: {error}"))?;
     let mut names: Vec<String> = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    names.retain(|name| !name.starts_with(['.', '_']));
+    names.retain(|name| !glob::is_hidden(name));
     names.sort();
     Ok(names)
 }

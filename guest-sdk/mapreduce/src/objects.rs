@@ -51,9 +51,8 @@ pub(crate) fn find(pattern: &str, split: u64) -> Result<Vec<Found>, String> {
     found.into_iter().map(|(url, size)| look(url, size, split)).collect()
 }
 
-/// Names that begin with `.` or `_` are only found where they are written out.
 fn is_meant(part: &str, name: &str) -> bool {
-    if glob::is_pattern(part) { !name.starts_with(['.', '_']) && glob::matches(part, name) } else { part == name }
+    if glob::is_pattern(part) { !glob::is_hidden(name) && glob::matches(part, name) } else { part == name }
 }
 
 /// That this worker may read what a pattern names; whether anything is there is not asked.
@@ -63,10 +62,16 @@ pub(crate) fn check(pattern: &str) -> Result<(), String> {
 
 /// What is at a URL, if it was granted.
 pub(crate) fn open(url: &str, what: &str, mode: &str) -> Result<Store, String> {
-    Store::open(url).map_err(|error| match error {
-        Error::Denied(_) => format!("{what} `{url}`: {error}; who runs it, or its node, grants it with `--objects {url}{mode}`"),
-        error => format!("{what} `{url}`: {error}"),
-    })
+    Store::open(url).map_err(|error| refused(url, what, mode, &error))
+}
+
+/// Why it cannot be, and who could change that.
+pub(crate) fn refused(url: &str, what: &str, mode: &str, error: &Error) -> String {
+    let hint = match error {
+        Error::Denied(_) => format!("; who runs it, or its node, grants it with `--objects {url}{mode}`"),
+        _ => String::new(),
+    };
+    format!("{what} `{url}`: {error}{hint}")
 }
 
 /// The part of a URL before its first name with a wildcard, and the names from there on.

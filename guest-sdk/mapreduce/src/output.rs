@@ -12,6 +12,8 @@ use places::objects::{Store, Writer};
 
 use crate::objects;
 
+const CANNOT: &str = "cannot write the output";
+
 /// A directory, or a part of a store, for results.
 pub(crate) enum Target {
     Folder(PathBuf),
@@ -27,7 +29,7 @@ impl Target {
     pub(crate) fn open(at: &str) -> Result<Self, String> {
         if objects::is_url(at) {
             let url = at.trim_end_matches('/').to_owned();
-            return Ok(Self::Objects { store: objects::open(&url, "cannot write the output", "")?, url });
+            return Ok(Self::Objects { store: objects::open(&url, CANNOT, "")?, url });
         }
         fs::create_dir_all(at).map_err(|error| format!("cannot make the output directory `{at}`: {error}"))?;
         Ok(Self::Folder(at.into()))
@@ -36,10 +38,9 @@ impl Target {
     /// That nothing is there that has the name of a result.
     pub(crate) fn check_empty(&self) -> Result<(), String> {
         match self {
-            Self::Folder(dir) => {
-                let dir = dir.display();
-                let entries =
-                    fs::read_dir(dir.to_string()).map_err(|error| format!("cannot read the output directory `{dir}`: {error}"))?;
+            Self::Folder(path) => {
+                let dir = path.display();
+                let entries = fs::read_dir(path).map_err(|error| format!("cannot read the output directory `{dir}`: {error}"))?;
                 for name in entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()) {
                     if name.starts_with("part-") {
                         return Err(format!(
@@ -64,12 +65,8 @@ impl Target {
     /// That objects may be written, which is known without asking the store. What a directory allows is seen when it is made.
     pub(crate) fn check_writable(&self) -> Result<(), String> {
         let Self::Objects { store, url } = self else { return Ok(()) };
-        match store.write(&name(0)) {
-            Ok(_never_there) => Ok(()),
-            Err(error) => {
-                Err(format!("cannot write the output `{url}`: {error}; who runs it, or its node, grants it with `--objects {url}`"))
-            }
-        }
+        // What is not finished is never there.
+        store.write(&name(0)).map(drop).map_err(|error| objects::refused(url, CANNOT, "", &error))
     }
 
     /// A part, under the name that it has until it is kept.
@@ -130,7 +127,7 @@ impl Target {
 }
 
 fn wrong(path: &dyn std::fmt::Display, error: &dyn std::fmt::Display) -> String {
-    format!("cannot write the output `{path}`: {error}")
+    format!("{CANNOT} `{path}`: {error}")
 }
 
 /// What one reduce task puts out.

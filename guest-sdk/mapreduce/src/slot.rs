@@ -165,20 +165,15 @@ impl Slot {
         let said = Said::Fetched { task: at.task, attempt: at.attempt };
         self.agent.put(FromSlot::Said { job: spec.job, said }).map_err(|error| error.to_string())?;
         let groups = Groups::new(sources::merge(fetched.sources, spec.buffer, &mut store)?);
-        let own = match (&out, &spec.output) {
+        let mut own = None;
+        let put: Put = match (out, &spec.output) {
+            (Some(out), _) => Box::new(move |bytes: &[u8]| out.put(bytes).map_err(|error| format!("nobody takes the results: {error}"))),
             (None, Some(output)) => {
                 let target = Target::open(output)?;
                 let sink = Rc::new(RefCell::new(target.part(at.task, at.attempt)?));
-                Some((target, sink))
-            }
-            _ => None,
-        };
-        let put: Put = match (out, &own) {
-            (_, Some((_, sink))) => {
-                let sink = Rc::clone(sink);
+                own = Some((target, Rc::clone(&sink)));
                 Box::new(move |bytes: &[u8]| sink.borrow_mut().write(bytes))
             }
-            (Some(out), None) => Box::new(move |bytes: &[u8]| out.put(bytes).map_err(|error| format!("nobody takes the results: {error}"))),
             (None, None) => return Err("a reduce task was not told where its results go".into()),
         };
         let (done, records_in) = match functions.reducer {
