@@ -341,12 +341,14 @@ fn a_call_waits_no_longer_than_it_may(_: Channel) -> places::Result {
 #[places::start]
 fn a_call_that_was_cancelled_in_time_is_not_handled(_: Channel) -> places::Result {
     let c = MoodyClient::from(moody::spawn()?);
-    c.waiting()?;
-    let sleeps = c.sleep_async(50)?;
-    // The server sleeps, and these wait for it.
+    let (here, there) = Channel::pair::<(), ()>()?;
+    let held = c.hold_async(there)?;
+    here.get()?;
+    // The server is busy with that alone, and these wait for it.
     let calls = (0..10).map(|_| c.count_async()).collect::<Result<Vec<_>, _>>()?;
     drop(calls);
-    sleeps.join()?;
+    here.put(())?;
+    held.join()??;
     assert_eq!(c.count()?, 1);
     Ok(())
 }

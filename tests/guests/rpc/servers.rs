@@ -191,6 +191,11 @@ impl Moody {
         sync! { _ = after(Duration::from_millis(milliseconds)) => {} }
     }
 
+    /// Says that it is called, and waits until it may return.
+    fn hold(&self, gate: Channel<(), ()>) -> Result<(), String> {
+        gate.put(()).and_then(|()| gate.get()).map_err(|error| error.to_string())
+    }
+
     fn count(&mut self) -> u32 {
         self.count += 1;
         self.count
