@@ -1,6 +1,6 @@
 //! Every example prints what its documentation says.
 
-use crate::harness::{guest, program, run};
+use crate::harness::{GREETED, guest, program, run};
 
 /// What examples print on however many nodes.
 pub(crate) const NAMED: &str = "100\n200\n100\n200\n100\n200\n(created user0)\n(ok 10)\n(ok 5)\n";
@@ -13,7 +13,7 @@ pub(crate) const CHAT: &str = "Ann finds []\nBob finds [\"Ann\"]\nAnn hears Bob 
 
 #[test]
 fn hello_world_greets_as_on_the_slides() {
-    run("hello_world", "main", &[]).prints("hello-world received: Hello\nhello-world sent: Hello World\nmain received: Hello World\n");
+    run("hello_world", "main", &[]).prints_of_each(&[GREETED, &["main received: Hello World"]]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The examples of several nodes print what their documentation says, on as many nodes as they take.
 
 use crate::examples::{BANK, CHAT, NAMED};
-use crate::harness::{Run, guest};
+use crate::harness::{GREETED, Run, guest};
 use crate::lab::{Lab, Node};
 
 /// `placehost run NAME main OPTIONS -- ADDRESSES`, by a machine of the cluster.
@@ -15,13 +15,10 @@ fn addresses(nodes: &[Node]) -> Vec<&str> {
     nodes.iter().map(|node| &*node.address).collect()
 }
 
-/// What the slides show. What the place prints last and what `main` prints come from two machines, in either order.
+/// What the slides show.
 #[track_caller]
 fn greets_as_on_the_slides(run: Run) {
-    let ended = run.fails(0, &[]);
-    let mut lines: Vec<_> = ended.stdout.lines().collect();
-    assert_eq!(lines.iter().position(|line| *line == "main received: Hello World").map(|at| lines.remove(at).len()), Some(26));
-    assert_eq!(lines, ["hello-world received: Hello", "hello-world sent: Hello World"]);
+    let ended = run.prints_of_each(&[GREETED, &["main received: Hello World"]]);
     assert_eq!(ended.stderr, "");
 }
 

@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use crate::harness::{guest, placehost, run};
+use crate::harness::{GREETED, guest, placehost, run};
 
 claims! { "failures":
     a_trap_ends_its_place_alone,
@@ -57,7 +57,7 @@ fn a_module_from_elsewhere_is_started_where_that_is_allowed() {
     placehost(start()).fails(1, &["there is no module `hello_world.wasm`"]);
     let elsewhere = guest("hello_world").parent().expect("it lies in a folder").as_os_str().to_owned();
     let allowed = start().into_iter().chain(["--modules".into(), elsewhere]);
-    placehost(allowed).prints("hello-world received: Hello\nhello-world sent: Hello World\nHello World\n");
+    placehost(allowed).prints_of_each(&[GREETED, &["Hello World"]]);
 }
 
 #[test]

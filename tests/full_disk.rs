@@ -7,7 +7,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::harness::guest;
+use crate::harness::{GREETED, guest};
 use crate::lab::{Lab, Node};
 use crate::machines::skip;
 
@@ -79,18 +79,18 @@ fn where_a_disk_is_full_a_module_is_refused_and_nothing_is_kept_by_half() {
         lab.has_places(&node, 0);
         disk.free();
     }
-    let hello = "hello-world received: Hello\nhello-world sent: Hello World\nmain received: Hello World\n";
+    let hello = [GREETED, &["main received: Hello World"]];
     // Room for the module, and not for what it is compiled to: then that is not kept.
     disk.fill_but(size + 8192);
-    run().prints(hello);
+    run().prints_of_each(&hello);
     assert_eq!(files(&disk.folder.path().join("modules")).len(), 1);
     disk.free();
-    run().prints(hello);
+    run().prints_of_each(&hello);
     node.signal("-TERM");
     let ended = node.end();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(ended.stderr.contains("cannot keep a module that was shipped: No space left on device"), "{}", ended.stderr);
     // What it keeps is whole: the next life of the node runs it.
     let node = Node::start(lab.placehost(&["node", "--listen", "127.0.0.1:0"]).env("PLACEHOST_CACHE", disk.path()));
-    lab.run("hello_world", "main", &node.address, &[]).prints(hello);
+    lab.run("hello_world", "main", &node.address, &[]).prints_of_each(&hello);
 }

@@ -6,6 +6,9 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// What the place `hello-world` of the slides prints.
+pub(crate) const GREETED: &[&str] = &["hello-world received: Hello", "hello-world sent: Hello World"];
+
 /// No test waits longer for the command. Reaching it is a failure: something hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -119,6 +122,20 @@ impl Run {
         let ended = self.end();
         assert_eq!(ended.stdout, expected, "standard error: {}", ended.stderr);
         assert_eq!(ended.code, Some(0), "standard error: {}", ended.stderr);
+    }
+
+    /// Runs it, and expects success and these lines on standard output: those of each place in their order. What two places print,
+    /// or one prints and another receives, has no order between them.
+    #[track_caller]
+    pub(crate) fn prints_of_each(self, places: &[&[&str]]) -> Ended {
+        let ended = self.fails(0, &[]);
+        let lines: Vec<_> = ended.stdout.lines().collect();
+        for place in places {
+            let of_it: Vec<_> = lines.iter().copied().filter(|line| place.contains(line)).collect();
+            assert_eq!(of_it, *place, "standard output: {}", ended.stdout);
+        }
+        assert_eq!(lines.len(), places.iter().map(|place| place.len()).sum::<usize>(), "standard output: {}", ended.stdout);
+        ended
     }
 
     /// Runs it, and expects this exit code and each of these texts on standard error.

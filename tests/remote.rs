@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{Ended, Run, end, run};
+use crate::harness::{Ended, GREETED, Run, end, run};
 use crate::lab::{Lab, Node, signal, until};
 
 /// What a person waits for at most to hear that there is nobody, and what leaving takes at most on a busy machine.
@@ -92,13 +92,7 @@ fn a_place_elsewhere_prints_and_answers() {
     for (start, args, answer) in
         [("main", &[][..], "main received: Hello World"), ("hello_world", &["--send", "\"Hello\""], "\"Hello World\"")]
     {
-        let ended = lab.run("hello_world", start, &node.address, args).fails(0, &[]);
-        // What two places print, or one prints and answers, comes by two streams: each keeps its order, and they keep none between them.
-        let mut lines: Vec<_> = ended.stdout.lines().collect();
-        lines.sort_unstable();
-        let mut expected = [answer, "hello-world received: Hello", "hello-world sent: Hello World"];
-        expected.sort_unstable();
-        assert_eq!(lines, expected);
+        lab.run("hello_world", start, &node.address, args).prints_of_each(&[GREETED, &[answer]]);
     }
 }
 
