@@ -7,6 +7,7 @@ pub(crate) mod blob;
 mod drain;
 pub mod endpoint;
 pub(crate) mod hub;
+mod inbox;
 mod link;
 pub(crate) mod output;
 mod post;

@@ -18,10 +18,11 @@ use placehost_proto::frame::{Answer, Ask, Before, Exit, Goodbye};
 use placehost_proto::node::{Action, Config, Event};
 use placehost_proto::{Control, Fingerprint, Hello, LinkId, LinkKey, Node, NodeId, RequestId, Route, SessionKey};
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, watch};
 
 use super::drain::{self, Unread};
 use super::endpoint::{Connection, DialError, Endpoint};
+use super::inbox::Inbox;
 use super::link;
 use super::session::{Incoming, LAST_WORDS, Session, State};
 use crate::channel::{Account, Bounds, Bridge, BridgeKey, Channel, Ending};
@@ -60,7 +61,7 @@ pub(crate) struct Hub(Arc<Inner>);
 struct Inner {
     node: Mutex<Node>,
     sessions: Mutex<HashMap<SessionKey, Arc<Session>>>,
-    links: Mutex<HashMap<LinkKey, mpsc::UnboundedSender<link::Input>>>,
+    links: Mutex<HashMap<LinkKey, Inbox<link::Input>>>,
     handler: OnceLock<Weak<dyn Handler>>,
     endpoint: Endpoint,
     timing: Timing,
@@ -164,11 +165,7 @@ impl Hub {
                     self.sessions().remove(&key);
                 }
             }
-            Action::Link(key, command) => {
-                if let Some(link) = self.links().get(&key) {
-                    let _ = link.send(link::Input::Command(command));
-                }
-            }
+            Action::Link(key, command) => self.to_link(key, link::Input::Command(command)),
             Action::Dial { attempt, node, key, addresses } => {
                 self.0.runtime.spawn(self.clone().dial_introduced(attempt, node, key, addresses));
             }
@@ -330,13 +327,13 @@ impl Hub {
 
     /// A way to tell a link. To be made while the node is locked that has named it: whatever it says of the link from then on, and
     /// each stream, finds it.
-    fn add_link(&self, key: LinkKey) -> mpsc::UnboundedReceiver<link::Input> {
-        let (sender, inputs) = mpsc::unbounded_channel();
-        self.links().insert(key, sender);
+    fn add_link(&self, key: LinkKey) -> Inbox<link::Input> {
+        let inputs = Inbox::default();
+        self.links().insert(key, inputs.clone());
         inputs
     }
 
-    fn run_link(&self, key: LinkKey, route: Route, end: Channel, inputs: mpsc::UnboundedReceiver<link::Input>) {
+    fn run_link(&self, key: LinkKey, route: Route, end: Channel, inputs: Inbox<link::Input>) {
         let bridge = Bridge::new(end);
         let mate = bridge.meet(BridgeKey(key.0));
         let run = link::run(self.clone(), key, route, bridge, inputs);
@@ -355,7 +352,7 @@ impl Hub {
 
     fn to_link(&self, key: LinkKey, input: link::Input) {
         if let Some(link) = self.links().get(&key) {
-            let _ = link.send(input);
+            link.put(input);
         }
     }
 
@@ -441,7 +438,7 @@ impl Hub {
     pub(crate) async fn shut_down(&self, why: Goodbye) {
         let sessions: Vec<_> = self.sessions().values().cloned().collect();
         let leaving = watch::Sender::new(());
-        self.links().values().for_each(|link| drop(link.send(link::Input::Leave(leaving.subscribe()))));
+        self.links().values().for_each(|link| link.put(link::Input::Leave(leaving.subscribe())));
         let sent = async {
             leaving.closed().await;
             for session in &sessions {
@@ -470,7 +467,7 @@ impl Hub {
         self.0.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn links(&self) -> MutexGuard<'_, HashMap<LinkKey, mpsc::UnboundedSender<link::Input>>> {
+    fn links(&self) -> MutexGuard<'_, HashMap<LinkKey, Inbox<link::Input>>> {
         self.0.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

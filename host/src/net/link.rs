@@ -17,10 +17,11 @@ use placehost_proto::frame::{End, Head, WINDOW};
 use placehost_proto::link::{Command, Effect, Link, WEIGHT};
 use placehost_proto::{Control, LinkKey, Route};
 use quinn::SendStream;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use super::drain::{self, Unread, weight_of};
 use super::hub::Hub;
+use super::inbox::Inbox;
 use super::post;
 use super::session::{self, Incoming, Session};
 use super::source::Source;
@@ -74,7 +75,7 @@ struct Pump {
     key: LinkKey,
     link: Link,
     bridge: Bridge,
-    inputs: mpsc::UnboundedReceiver<Input>,
+    inputs: Inbox<Input>,
     out: Option<Outward>,
     /// What is to be written after that, each by its route, the last one with the stream's end.
     ends: VecDeque<(Route, End)>,
@@ -158,7 +159,7 @@ enum Way {
 }
 
 /// Runs a link to its end.
-pub(super) async fn run(hub: Hub, key: LinkKey, route: Route, bridge: Bridge, inputs: mpsc::UnboundedReceiver<Input>) {
+pub(super) async fn run(hub: Hub, key: LinkKey, route: Route, bridge: Bridge, inputs: Inbox<Input>) {
     let mut pump = Pump {
         hub: hub.clone(),
         key,
@@ -180,10 +181,10 @@ pub(super) async fn run(hub: Hub, key: LinkKey, route: Route, bridge: Bridge, in
     };
     poll_fn(|cx| pump.poll(cx)).await;
     // Before the link is forgotten, so that whoever sees it gone sees its channel ended.
-    let mut inputs = pump.end();
+    let inputs = pump.end();
     hub.link_done(key);
     // Something may have come since the end, and before the link was forgotten.
-    while let Ok(input) = inputs.try_recv() {
+    while let Some(input) = inputs.take() {
         match input {
             Input::Posted(route, piece) => drop_piece(&hub, route, piece),
             Input::Stream { route, stream, .. } => hub.drain(route.session, stream),
@@ -247,7 +248,7 @@ impl Pump {
     fn step(&mut self, cx: &mut Context<'_>, sources: &mut Sources) -> Poll<()> {
         for _ in 0..STEPS {
             let mut progress = false;
-            while let Poll::Ready(Some(input)) = self.inputs.poll_recv(cx) {
+            while let Poll::Ready(input) = self.inputs.poll_take(cx) {
                 sources.inward.stir();
                 if !matches!(input, Input::Posted(..)) {
                     sources.stir();
@@ -336,7 +337,7 @@ impl Pump {
     }
 
     /// Gives up all but the streams that were not looked at.
-    fn end(self) -> mpsc::UnboundedReceiver<Input> {
+    fn end(self) -> Inbox<Input> {
         self.inputs
     }
 
@@ -499,8 +500,9 @@ impl Pump {
             return true;
         }
         let Some(route) = self.link.may_send() else { return false };
-        let Some(out) = self.outward(route) else { return false };
-        if matches!(out.way, Way::Post(_)) && out.session.outbox.poll_room(cx).is_pending() {
+        if let Some(Outward { way: Way::Post(_), session, .. }) = &self.out
+            && session.outbox.poll_room(cx).is_pending()
+        {
             return false;
         }
         let mut batch = Vec::new();
@@ -521,17 +523,13 @@ impl Pump {
         }
     }
 
-    /// What is written to for this route; none if its session is over, which the link will be told.
-    fn outward(&mut self, route: Route) -> Option<&mut Outward> {
-        if self.out.as_ref().is_none_or(|out| out.route != route) {
-            let session = self.hub.session(route.session)?;
-            self.out = Some(Outward { route, session, way: Way::Post(false), chunks: Vec::new(), written: 0, last: false });
-        }
-        self.out.as_mut()
-    }
-
     fn encode(&mut self, route: Route, batch: Vec<Message>) {
         self.link.sent(batch.iter().map(|message| message.weight() as u64).sum());
+        if self.out.as_ref().is_none_or(|out| out.route != route) {
+            // Its session is over, which the link will be told.
+            let Some(session) = self.hub.session(route.session) else { return };
+            self.out = Some(Outward { route, session, way: Way::Post(false), chunks: Vec::new(), written: 0, last: false });
+        }
         let Some(out) = &mut self.out else { return };
         match &mut out.way {
             Way::Post(begun) if is_short(&batch) => {
