@@ -5,32 +5,30 @@
 //! stops who writes to it, and nobody else. It writes what waits in batches: one small write for each message would cost more than
 //! the message.
 
+mod outward;
+
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use placehost_proto::codec::{self, Attachments, Decoder, LinkFrame, Piece};
-use placehost_proto::frame::{End, Head, WINDOW};
+use placehost_proto::codec::{Attachments, Decoder, LinkFrame, Piece};
+use placehost_proto::frame::{End, WINDOW};
 use placehost_proto::link::{Command, Effect, Link, WEIGHT};
 use placehost_proto::{Control, LinkKey, Route};
-use quinn::SendStream;
 use tokio::sync::watch;
 
+use self::outward::{Broken, Outward};
 use super::drain::{self, Unread, weight_of};
 use super::hub::Hub;
 use super::inbox::Inbox;
-use super::post;
-use super::session::{self, Incoming, Session};
+use super::session::{self, Incoming};
 use super::source::Source;
-use crate::channel::{Blob, Bridge, Channel, Ending, Message};
+use crate::channel::{Bridge, Channel, Ending, Message};
 
 /// How much is written at once, as messages weigh, and one message more. What is allowed may be gone beyond by so much.
 const BATCH: usize = 128 << 10;
-/// From this size on, a message's bytes are handed on rather than copied.
-const LARGE: usize = 4 << 10;
 /// After this many steps, each of a batch at most, the other links of the session have a turn.
 const STEPS: usize = 4;
 
@@ -136,28 +134,6 @@ impl Inflow {
     }
 }
 
-/// What a link is written to.
-struct Outward {
-    route: Route,
-    session: Arc<Session>,
-    way: Way,
-    /// What is to be written to its stream, of which so many chunks are.
-    chunks: Vec<Bytes>,
-    written: usize,
-    /// Nothing comes after that.
-    last: bool,
-}
-
-/// A stream that can no longer be written to.
-struct Broken;
-
-enum Way {
-    /// With all other links, and whether anything has gone so.
-    Post(bool),
-    Opening(Work<Option<SendStream>>),
-    Open(SendStream),
-}
-
 /// Runs a link to its end.
 pub(super) async fn run(hub: Hub, key: LinkKey, route: Route, bridge: Bridge, inputs: Inbox<Input>) {
     let mut pump = Pump {
@@ -196,43 +172,6 @@ pub(super) async fn run(hub: Hub, key: LinkKey, route: Route, bridge: Bridge, in
 fn drop_piece(hub: &Hub, route: Route, piece: Piece) {
     if let (Piece::Frame(frame), Some(session)) = (piece, hub.session(route.session)) {
         drain::drop_posted(hub, &session, [frame]);
-    }
-}
-
-impl Outward {
-    /// Goes on by a stream of its own, if it does not yet. Returns what that begins with.
-    fn open(&mut self) -> Vec<u8> {
-        let mut begin = Vec::new();
-        if let Way::Post(begun) = self.way {
-            let id = self.route.id;
-            if begun {
-                self.session.post(|bytes| codec::put_posted_rest(bytes, id));
-            }
-            codec::put_head(&mut begin, &if begun { Head::Rest(id) } else { Head::Link(id) });
-            let session = Arc::clone(&self.session);
-            self.way = Way::Opening(Box::pin(async move { session.connection().open().await.ok() }));
-        }
-        begin
-    }
-
-    fn is_written(&self) -> bool {
-        self.chunks.is_empty()
-    }
-
-    /// Writes all that is to be written to its stream.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
-        if let Way::Opening(opening) = &mut self.way {
-            self.way = Way::Open(ready!(opening.as_mut().poll(cx)).ok_or(Broken)?);
-        }
-        let Way::Open(stream) = &mut self.way else { return Poll::Ready(Ok(())) };
-        while self.written < self.chunks.len() {
-            // Nothing is written by it where it is not ready.
-            let written = ready!(pin!(stream.write_chunks(&mut self.chunks[self.written..])).poll(cx));
-            self.written += written.map_err(|_| Broken)?.chunks;
-        }
-        self.chunks.clear();
-        self.written = 0;
-        Poll::Ready(Ok(()))
     }
 }
 
@@ -484,25 +423,18 @@ impl Pump {
         {
             match out.poll(cx) {
                 Poll::Pending => return false,
-                Poll::Ready(Ok(())) if !out.last => {}
-                // Finished; or broken, which the loss of its session will explain.
-                Poll::Ready(written) => {
-                    if let Some(Outward { session, way: Way::Open(stream), .. }) = self.out.take()
-                        && written.is_ok()
-                    {
-                        session.finish(&self.hub, stream);
-                    }
-                }
+                Poll::Ready(Ok(())) if !out.has_ended() => {}
+                Poll::Ready(Ok(())) => self.out.take().into_iter().for_each(|out| out.finish(&self.hub)),
+                // The loss of its session will explain it.
+                Poll::Ready(Err(Broken)) => self.out = None,
             }
         }
         if let Some((route, end)) = self.ends.pop_front() {
-            self.write_end(route, end);
+            self.out.iter_mut().filter(|out| out.route() == route).for_each(|out| out.end(end));
             return true;
         }
         let Some(route) = self.link.may_send() else { return false };
-        if let Some(Outward { way: Way::Post(_), session, .. }) = &self.out
-            && session.outbox.poll_room(cx).is_pending()
-        {
+        if self.out.as_ref().is_some_and(|out| out.poll_room(cx).is_pending()) {
             return false;
         }
         let mut batch = Vec::new();
@@ -517,42 +449,21 @@ impl Pump {
                 true
             }
             Poll::Ready(Ok(())) => {
-                self.encode(route, batch);
+                self.send(route, batch);
                 true
             }
         }
     }
 
-    fn encode(&mut self, route: Route, batch: Vec<Message>) {
+    fn send(&mut self, route: Route, batch: Vec<Message>) {
         self.link.sent(batch.iter().map(|message| message.weight() as u64).sum());
-        if self.out.as_ref().is_none_or(|out| out.route != route) {
+        if self.out.as_ref().is_none_or(|out| out.route() != route) {
             // Its session is over, which the link will be told.
             let Some(session) = self.hub.session(route.session) else { return };
-            self.out = Some(Outward { route, session, way: Way::Post(false), chunks: Vec::new(), written: 0, last: false });
+            self.out = Some(Outward::new(route, session));
         }
-        let Some(out) = &mut self.out else { return };
-        match &mut out.way {
-            Way::Post(begun) if is_short(&batch) => {
-                *begun = true;
-                post(&self.hub, &out.session, route, batch);
-            }
-            _ => {
-                let (begin, chunks) = (out.open(), std::mem::take(&mut out.chunks));
-                out.chunks = encode(&self.hub, &out.session, begin, chunks, batch);
-            }
-        }
-    }
-
-    fn write_end(&mut self, route: Route, end: End) {
-        let Some(out) = self.out.as_mut().filter(|out| out.route == route) else { return };
-        if let Way::Post(_) = out.way {
-            out.session.post(|bytes| codec::put_posted_end(bytes, route.id, end));
-            self.out = None;
-        } else {
-            let mut bytes = Vec::new();
-            codec::put_end(&mut bytes, end);
-            out.chunks.push(bytes.into());
-            out.last = true;
+        if let Some(out) = &mut self.out {
+            out.send(&self.hub, batch);
         }
     }
 
@@ -578,7 +489,7 @@ impl Pump {
         for effect in effects {
             match effect {
                 Effect::EndOut(route, end) => match &self.out {
-                    Some(out) if out.route == route => self.ends.push_back((route, end)),
+                    Some(out) if out.route() == route => self.ends.push_back((route, end)),
                     _ => self.tell(route, Control::Finish(route.id, end)),
                 },
                 Effect::Refuse(end) => self.bridge.refuse(to_ending(end)),
@@ -617,53 +528,6 @@ impl Pump {
     fn tell(&self, route: Route, control: Control) {
         self.hub.act(|node, _| node.tell(route.session, control));
     }
-}
-
-/// Whether messages go with those of others.
-fn is_short(batch: &[Message]) -> bool {
-    let bytes: usize = batch.iter().map(|message| message.data.len() + WEIGHT as usize).sum();
-    let ends: usize = batch.iter().map(|message| message.channels().len()).sum();
-    bytes <= post::BATCH && ends <= post::ENDS && batch.iter().all(|message| message.blobs().is_empty())
-}
-
-fn post(hub: &Hub, session: &Arc<Session>, route: Route, batch: Vec<Message>) {
-    session.post(|bytes| {
-        for message in batch {
-            let (data, channels, blobs) = message.into_parts();
-            match channels.is_empty() {
-                true => codec::put_posted(bytes, route.id, &data),
-                false => codec::put_posted_attached(bytes, route.id, &attach(hub, session, channels, blobs), &data),
-            }
-        }
-    });
-}
-
-/// What is written to a link's own stream after `begin`, in the room of `chunks`.
-fn encode(hub: &Hub, session: &Arc<Session>, begin: Vec<u8>, mut chunks: Vec<Bytes>, batch: Vec<Message>) -> Vec<Bytes> {
-    let mut small = begin;
-    for message in batch {
-        let (data, channels, blobs) = message.into_parts();
-        if channels.is_empty() && blobs.is_empty() {
-            codec::put_message_header(&mut small, data.len());
-        } else {
-            codec::put_attached_header(&mut small, &attach(hub, session, channels, blobs), data.len());
-        }
-        if data.len() < LARGE {
-            small.extend_from_slice(&data);
-        } else {
-            chunks.push(Bytes::from(std::mem::take(&mut small)));
-            chunks.push(data.into());
-        }
-    }
-    chunks.push(small.into());
-    chunks.retain(|chunk| !chunk.is_empty());
-    chunks
-}
-
-fn attach(hub: &Hub, session: &Arc<Session>, channels: Vec<Channel>, blobs: Vec<Blob>) -> Attachments {
-    let links = channels.into_iter().filter_map(|end| hub.send_end(session.key(), end)).collect();
-    let blobs = blobs.into_iter().map(|blob| session.blobs.send(hub, session, blob)).collect();
-    Attachments { links, blobs }
 }
 
 fn to_end(ending: Ending) -> End {
