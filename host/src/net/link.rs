@@ -61,7 +61,9 @@ impl Input {
 fn piece_weight(piece: &Piece) -> u64 {
     match piece {
         Piece::Frame(LinkFrame::Message(data)) => weight_of(data.len(), &Attachments::default()),
-        Piece::Frame(LinkFrame::Attached(attachments, data)) => weight_of(data.len(), attachments) + WEIGHT * attachments.links.len() as u64,
+        Piece::Frame(LinkFrame::Attached(attachments, data)) => {
+            weight_of(data.len(), attachments) + WEIGHT * attachments.links.len() as u64
+        }
         Piece::Frame(LinkFrame::End(_)) | Piece::Rest => WEIGHT,
     }
 }
@@ -77,12 +79,12 @@ struct Pump {
     out: Option<Outward>,
     /// What is to be written after that, each by its route, the last one with the stream's end.
     ends: VecDeque<(Route, End)>,
-    inward: Option<Inflow>,
+    inward: Option<Inbound>,
     /// What came and is not decoded: none, but its room is kept.
     chunks: Vec<Bytes>,
     decoder: Decoder,
     /// What came by routes that are not read yet.
-    early: Vec<Inflow>,
+    early: Vec<Inbound>,
     frames: VecDeque<LinkFrame>,
     /// A message whose blobs have not all come.
     gathering: Option<Work<Option<Message>>>,
@@ -118,7 +120,7 @@ impl Sources {
 }
 
 /// What comes by one route: first what is posted, then, perhaps, a stream.
-struct Inflow {
+struct Inbound {
     route: Route,
     posted: VecDeque<LinkFrame>,
     /// How much has been posted.
@@ -128,7 +130,7 @@ struct Inflow {
     stream: Option<Incoming>,
 }
 
-impl Inflow {
+impl Inbound {
     fn new(route: Route) -> Self {
         Self { route, posted: VecDeque::new(), weight: 0, rest: false, stream: None }
     }
@@ -238,10 +240,10 @@ impl Pump {
         match input {
             Input::Command(command) => self.link.command(command, &mut self.effects),
             Input::Posted(route, piece) => self.posted(route, piece),
-            Input::Stream { route, rest, stream } => match self.inflow(route) {
-                Some(inflow) if inflow.stream.is_none() => {
-                    inflow.rest |= !rest;
-                    inflow.stream = Some(stream);
+            Input::Stream { route, rest, stream } => match self.inbound(route) {
+                Some(inbound) if inbound.stream.is_none() => {
+                    inbound.rest |= !rest;
+                    inbound.stream = Some(stream);
                 }
                 Some(_) => self.breach(route, "a second stream for a channel"),
                 None => self.hub.drain(route.session, stream),
@@ -251,12 +253,12 @@ impl Pump {
     }
 
     /// What has come by this route and is not read, or is to come; none where nobody reads any more.
-    fn inflow(&mut self, route: Route) -> Option<&mut Inflow> {
+    fn inbound(&mut self, route: Route) -> Option<&mut Inbound> {
         if self.link.reads()? == route {
-            return Some(self.inward.get_or_insert_with(|| Inflow::new(route)));
+            return Some(self.inward.get_or_insert_with(|| Inbound::new(route)));
         }
         let at = self.early.iter().position(|early| early.route == route).unwrap_or_else(|| {
-            self.early.push(Inflow::new(route));
+            self.early.push(Inbound::new(route));
             self.early.len() - 1
         });
         self.early.get_mut(at)
@@ -264,14 +266,14 @@ impl Pump {
 
     fn posted(&mut self, route: Route, piece: Piece) {
         let is_read = self.link.reads() == Some(route);
-        let Some(inflow) = self.inflow(route) else { return drop_piece(&self.hub, route, piece) };
+        let Some(inbound) = self.inbound(route) else { return drop_piece(&self.hub, route, piece) };
         // What is read at once is weighed there.
-        inflow.weight += if is_read { 0 } else { piece_weight(&piece) };
+        inbound.weight += if is_read { 0 } else { piece_weight(&piece) };
         match piece {
-            _ if inflow.rest => self.breach(route, "something posted for a channel after the last"),
-            _ if inflow.weight >= 2 * WINDOW => self.breach(route, drain::OVERDRAWN),
-            Piece::Frame(frame) => inflow.posted.push_back(frame),
-            Piece::Rest => inflow.rest = true,
+            _ if inbound.rest => self.breach(route, "something posted for a channel after the last"),
+            _ if inbound.weight >= 2 * WINDOW => self.breach(route, drain::OVERDRAWN),
+            Piece::Frame(frame) => inbound.posted.push_back(frame),
+            Piece::Rest => inbound.rest = true,
         }
     }
 
@@ -296,13 +298,13 @@ impl Pump {
         if self.gathering.is_some() || !self.frames.is_empty() {
             return progress;
         }
-        let Some(inflow) = &mut self.inward else { return progress };
-        if !inflow.posted.is_empty() {
-            self.frames.append(&mut inflow.posted);
+        let Some(inbound) = &mut self.inward else { return progress };
+        if !inbound.posted.is_empty() {
+            self.frames.append(&mut inbound.posted);
             self.deliver_frames();
             return true;
         }
-        let Some(stream) = inflow.stream.as_mut().filter(|_| inflow.rest) else { return progress };
+        let Some(stream) = inbound.stream.as_mut().filter(|_| inbound.rest) else { return progress };
         let mut chunks = std::mem::take(&mut self.chunks);
         let read = stream.poll_chunks(cx, &mut chunks);
         let decoded = session::decode(&mut self.decoder, &chunks, &mut self.frames);
@@ -313,7 +315,7 @@ impl Pump {
             (Poll::Pending, _) => return progress,
             (Poll::Ready(Ok(())), Ok(())) if more => {}
             (_, Err(error)) => {
-                let route = inflow.route;
+                let route = inbound.route;
                 self.inward = None;
                 self.breach(route, &error.to_string());
             }
@@ -514,11 +516,11 @@ impl Pump {
     fn drop_unread(&mut self) {
         let mut frames = std::mem::take(&mut self.frames);
         let mut decoder = std::mem::take(&mut self.decoder);
-        for inflow in self.inward.take().into_iter().chain(std::mem::take(&mut self.early)) {
-            frames.extend(inflow.posted);
+        for inbound in self.inward.take().into_iter().chain(std::mem::take(&mut self.early)) {
+            frames.extend(inbound.posted);
             let unread = Unread { frames: std::mem::take(&mut frames), decoder: std::mem::take(&mut decoder) };
-            match (inflow.stream, self.hub.session(inflow.route.session)) {
-                (Some(stream), _) => self.hub.drain_rest(inflow.route.session, unread, stream),
+            match (inbound.stream, self.hub.session(inbound.route.session)) {
+                (Some(stream), _) => self.hub.drain_rest(inbound.route.session, unread, stream),
                 (None, Some(session)) => drain::drop_posted(&self.hub, &session, unread.frames),
                 (None, None) => {}
             }
