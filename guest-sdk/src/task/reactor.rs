@@ -187,11 +187,14 @@ impl Reactor {
             self.home = Some(selector);
         }
         self.settle(selector);
-        let named = self.young.iter().chain(&self.pollables).filter_map(|&number| match self.slots.get(&number) {
-            Some(Slot::Waiting(waiting)) => Some((FUTURE | number, Lent::new(waiting.interest))),
-            _ => None,
-        });
-        Beside(named.collect())
+        // At once as large as it may get: how many of these wait a filter cannot know.
+        let mut named = Vec::with_capacity(self.young.len() + self.pollables.len());
+        for &number in self.young.iter().chain(&self.pollables) {
+            if let Some(Slot::Waiting(waiting)) = self.slots.get(&number) {
+                named.push((FUTURE | number, Lent::new(waiting.interest)));
+            }
+        }
+        Beside(named)
     }
 
     fn settle(&mut self, selector: u32) {
@@ -261,8 +264,9 @@ enum Turn {
 impl Beside {
     /// Waits for the first of these, or for so long.
     fn first(&self, time: Option<Duration>) -> Option<(u64, Fired)> {
-        let timer = time.map(|time| Source::After(nanos(time)));
-        let sources: Vec<Source<'_>> = self.0.iter().map(|(_, lent)| lent.source()).chain(timer).collect();
+        let mut sources = Vec::with_capacity(self.0.len() + 1);
+        sources.extend(self.0.iter().map(|(_, lent)| lent.source()));
+        sources.extend(time.map(|time| Source::After(nanos(time))));
         let (index, fired) = event::wait(&sources);
         self.0.get(index).map(|(key, _)| (*key, fired))
     }
@@ -278,24 +282,25 @@ impl Beside {
 /// Timers that are due have every second turn, so that those who are busy hear of the time, and a timer that is always due does not keep
 /// them from their work.
 pub(crate) fn turn(wait: bool) -> bool {
-    let turn = REACTOR.with_borrow_mut(|reactor| reactor.turn(wait));
-    let fired = match turn {
+    match REACTOR.with_borrow_mut(|reactor| reactor.turn(wait)) {
         Turn::Nobodys => return false,
-        Turn::Timers => Vec::new(),
-        Turn::Few(beside, time) => beside.first(time).into_iter().collect(),
+        Turn::Timers => turn_to_timers(),
+        Turn::Few(beside, time) => match beside.first(time) {
+            Some((key, fired)) => fire(key, fired),
+            None => turn_to_timers(),
+        },
         Turn::Many(selector, beside, time) => match selector.wait(&[], &beside.events(), MANY, 1, time.map(nanos)) {
-            Ok(batch) => batch.fired,
+            Ok(batch) if batch.fired.is_empty() => turn_to_timers(),
+            Ok(batch) => batch.fired.into_iter().for_each(|(key, fired)| fire(key, fired)),
             Err(error) => panic!("{}", Error::from(error)),
         },
-    };
-    if fired.is_empty() {
-        REACTOR.with_borrow_mut(|reactor| reactor.timed = true);
-        fire_due();
-    }
-    for (key, fired) in fired {
-        fire(key, fired);
     }
     true
+}
+
+fn turn_to_timers() {
+    REACTOR.with_borrow_mut(|reactor| reactor.timed = true);
+    fire_due();
 }
 
 /// What another selector is to wait for beside its own, so that it waits for all that futures wait for: some of these are registered
