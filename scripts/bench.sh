@@ -56,6 +56,8 @@ bench one_way -- 2000 1048576
 bench fairness -- 1000 4
 bench recovery -- 1000 2>/dev/null
 bench idle -- 10000
+bench open_waits -- 20000
+bench open_calls -- 20000
 bench rpc
 bench rpc_restart -- 200
 if [ "${IDLE:-0}" -gt 0 ]; then bench --max-places $((IDLE + 100)) idle -- "$IDLE"; fi

@@ -10,6 +10,13 @@ use crate::lab::{Lab, Node};
 claims! { "tasks":
     every_event_can_be_awaited,
     futures_that_wait_go_on_together,
+    of_many_that_wait_each_gets_what_is_its_own,
+    an_end_that_a_future_waited_at_closes_when_both_are_dropped,
+    a_call_that_stops_the_place_gets_what_a_future_waits_for_too,
+    of_many_that_wait_at_one_channel_each_message_is_ones,
+    waits_outlive_the_selector_that_looks_after_them,
+    a_place_that_may_register_no_more_waits_all_the_same,
+    of_futures_that_are_joined_only_those_go_on_that_can,
     a_wait_that_is_dropped_loses_no_message,
     putting_waits_for_room_and_others_go_on,
     a_busy_channel_leaves_turns_to_timers_and_others,

@@ -2,18 +2,18 @@
 
 use std::borrow::Borrow;
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::fmt;
 use std::future::{Future, IntoFuture, poll_fn};
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use crate::task::woken::Woken;
 use crate::{Channel, Error, Message, Result, at, task};
 
 /// How many tasks go on before the host is asked what else has happened.
@@ -62,7 +62,7 @@ pub struct Router<'scope, 'env: 'scope, T> {
 struct Inner<'a, T> {
     tasks: RefCell<BTreeMap<u64, Task<'a>>>,
     next: Cell<u64>,
-    ready: Arc<Ready>,
+    woken: Arc<Woken>,
     value: RefCell<Option<T>>,
 }
 
@@ -230,19 +230,17 @@ impl<'a, T> Inner<'a, T> {
     fn add(&self, future: Running<'a>) -> u64 {
         let number = self.next.get();
         self.next.set(number + 1);
-        let wakes = Arc::new(Wakes { number, queued: AtomicBool::new(false), ready: Arc::clone(&self.ready) });
-        wakes.wake_by_ref();
-        self.tasks.borrow_mut().insert(number, Task { future: Some(future), waker: wakes.into() });
+        self.tasks.borrow_mut().insert(number, Task { future: Some(future), waker: self.woken.begin(number) });
         number
     }
 
     fn turn(&self, cx: &Context<'_>) -> Poll<Result<Option<T>>> {
-        self.ready.lock().parent = Some(cx.waker().clone());
+        self.woken.wakes(cx);
         for _ in 0..TURNS {
             if let Some(value) = self.value.take() {
                 return Poll::Ready(Ok(Some(value)));
             }
-            let Some(number) = self.ready.next() else {
+            let Some(number) = self.woken.next() else {
                 return if self.tasks.borrow().is_empty() { Poll::Ready(Ok(None)) } else { Poll::Pending };
             };
             if let Poll::Ready(Err(error)) = self.go_on(number) {
@@ -287,55 +285,9 @@ impl<T> Entry<'_, T> {
     }
 }
 
-/// The tasks that can go on, in the order in which they were woken.
-#[derive(Default)]
-struct Ready(Mutex<Queue>);
-
-#[derive(Default)]
-struct Queue {
-    woken: VecDeque<Arc<Wakes>>,
-    parent: Option<Waker>,
-}
-
-impl Ready {
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn next(&self) -> Option<u64> {
-        let wakes = self.lock().woken.pop_front()?;
-        wakes.queued.store(false, Ordering::Relaxed);
-        Some(wakes.number)
-    }
-}
-
-/// Wakes one task.
-struct Wakes {
-    number: u64,
-    queued: AtomicBool,
-    ready: Arc<Ready>,
-}
-
-impl Wake for Wakes {
-    fn wake(self: Arc<Self>) {
-        if self.queued.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        let ready = Arc::clone(&self.ready);
-        let parent = {
-            let mut queue = ready.lock();
-            queue.woken.push_back(self);
-            queue.parent.clone()
-        };
-        if let Some(parent) = parent {
-            parent.wake();
-        }
-    }
-}
-
 impl<T> Default for Inner<'_, T> {
     fn default() -> Self {
-        Self { tasks: RefCell::default(), next: Cell::new(0), ready: Arc::default(), value: RefCell::new(None) }
+        Self { tasks: RefCell::default(), next: Cell::new(0), woken: Arc::default(), value: RefCell::new(None) }
     }
 }
 

@@ -1,11 +1,12 @@
 //! Waiting for many channels at once, registered once: the loop of a server.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
 use crate::bindings::{channels, events, types};
+use crate::event::Source;
 use crate::message::{AsMessage, Attached};
 use crate::options::nanos;
 use crate::packet::Packet;
@@ -16,8 +17,6 @@ use crate::{Channel, Error, Event, ExitReason};
 const BATCH: usize = 64 << 10;
 /// From this size on, packing a message costs more than the call it saves.
 const LARGE: usize = 8 << 10;
-/// How often futures that wait for something of WASI's are looked after: a selector does not take that.
-const LOOK: Duration = Duration::from_millis(1);
 
 /// Many channels and other events, each registered under a key.
 ///
@@ -64,8 +63,6 @@ pub struct Selector<K> {
     puts: Vec<u8>,
     /// What is to be said by the next wait.
     unsaid: Vec<(K, Happened)>,
-    /// The futures whose events are registered as well.
-    futures: BTreeSet<u64>,
 }
 
 /// What happened to something registered.
@@ -121,7 +118,6 @@ impl<K: Clone + Eq + Hash> Selector<K> {
             numbers: HashMap::new(),
             puts: Vec::new(),
             unsaid: Vec::new(),
-            futures: BTreeSet::new(),
         }
     }
 
@@ -184,7 +180,7 @@ impl<K: Clone + Eq + Hash> Selector<K> {
     /// [`Error::Invalid`] where nothing is registered that could happen.
     pub fn wait(&mut self, max: u32) -> Result<Vec<(K, Happened)>, Error> {
         loop {
-            let batch = self.take(max, None)?;
+            let batch = self.take(&[], max, None)?;
             if !batch.is_empty() {
                 return Ok(batch);
             }
@@ -199,7 +195,7 @@ impl<K: Clone + Eq + Hash> Selector<K> {
         let began = Instant::now();
         loop {
             let left = time.saturating_sub(began.elapsed());
-            let batch = self.take(max, Some(left))?;
+            let batch = self.take(&[], max, Some(left))?;
             if !batch.is_empty() || left.is_zero() {
                 return Ok(batch);
             }
@@ -210,22 +206,20 @@ impl<K: Clone + Eq + Hash> Selector<K> {
     /// soon as something has come that a future of this place awaits (see [`task`](crate::task)), whose waker it has called then.
     ///
     /// # Errors
-    /// As [`Self::wait`], where no future waits either; [`Error::Limit`] where more futures wait than this place can register.
+    /// As [`Self::wait`], where no future waits either.
     pub fn wait_or_wake(&mut self, max: u32, time: Option<Duration>) -> Result<Vec<(K, Happened)>, Error> {
         task::refill();
-        let has_pollables = reactor::register(&self.raw, &mut self.futures)?;
-        if !has_pollables {
-            return self.take(max, time);
-        }
-        reactor::turn(false);
-        self.take(max, Some(time.map_or(LOOK, |time| time.min(LOOK))))
+        let (beside, timer) = reactor::lend(&self.raw);
+        let happened = self.take(&beside.events(), max, time.into_iter().chain(timer).min());
+        reactor::fire_due();
+        happened
     }
 
     /// Sends what was put, without waiting.
     pub fn flush(&mut self) {
         if !self.puts.is_empty() {
             // Where nothing is waited for, the host has nothing to complain of.
-            let batch = self.raw.wait(&self.puts, 0, 0, Some(0));
+            let batch = self.raw.wait(&self.puts, &[], 0, 0, Some(0));
             self.sent(batch.map(|batch| batch.refused).unwrap_or_default());
         }
     }
@@ -369,9 +363,9 @@ impl<K: Clone + Eq + Hash> Selector<K> {
         self.reregister(number, |line| events::Event::Channel(&line.end));
     }
 
-    fn take(&mut self, max: u32, time: Option<Duration>) -> Result<Vec<(K, Happened)>, Error> {
+    fn take(&mut self, beside: &[(u64, Source<'_>)], max: u32, time: Option<Duration>) -> Result<Vec<(K, Happened)>, Error> {
         let timeout = if self.unsaid.is_empty() { time.map(nanos) } else { Some(0) };
-        let batch = self.raw.wait(&self.puts, max.max(1), BATCH as u32, timeout)?;
+        let batch = self.raw.wait(&self.puts, beside, max.max(1), BATCH as u32, timeout)?;
         self.sent(batch.refused);
         for (number, data) in unpack(&batch.packed) {
             self.say(number, Happened::Message(Packet::new(data.to_vec(), Attached::default())));
@@ -379,11 +373,7 @@ impl<K: Clone + Eq + Hash> Selector<K> {
         for (number, fired) in batch.fired {
             match number & reactor::FUTURE {
                 0 => self.fired(number as usize, fired),
-                _ => {
-                    let number = number ^ reactor::FUTURE;
-                    self.futures.remove(&number);
-                    reactor::fire(number, fired);
-                }
+                _ => reactor::fire(number, fired),
             }
         }
         Ok(std::mem::take(&mut self.unsaid))
@@ -430,8 +420,9 @@ impl<K: Clone + Eq + Hash> Default for Selector<K> {
 impl<K> Drop for Selector<K> {
     /// What was put is sent.
     fn drop(&mut self) {
+        reactor::take_back(&self.raw);
         if !self.puts.is_empty() {
-            let _ = self.raw.wait(&self.puts, 0, 0, Some(0));
+            let _ = self.raw.wait(&self.puts, &[], 0, 0, Some(0));
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Waiting without stopping the place: futures over the events of [`sync`](crate::sync()).
 //!
 //! A place has one thread, and a call that waits stops all of it. Where several things are to go on at once, each is a future, and
-//! [`block_on`] runs them: while none of them can go on, the place waits in one `sync` for all that they wait for. Every
+//! [`block_on`] runs them: while none of them can go on, the place waits in one call for all that they wait for, which costs the same
+//! however many they are. Every
 //! [`Event`] can be awaited: `channel.message().await`, `place.exited().await`, `after(time).await`. A [`Router`](crate::Router) is such
 //! a future with handlers that come and go.
 //!
@@ -27,7 +28,9 @@
 //!
 //! Futures of other crates run here too, as long as what wakes them is in this place.
 
+mod interest;
 pub(crate) mod reactor;
+pub(crate) mod woken;
 
 use std::cell::Cell;
 use std::fmt;
@@ -40,6 +43,7 @@ use std::time::Duration;
 
 use crate::event::{self, Either, Event, Fired, Source};
 use reactor::Wait;
+use woken::Woken;
 
 /// An event that is awaited; made by `.await`, or by [`IntoFuture::into_future`] where it is to be polled by hand.
 ///
@@ -66,27 +70,25 @@ impl<E: Event> Future for Awaited<E> {
     /// Where it was ready before.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<E::Output> {
         let Self { event, wait } = &mut *self;
-        loop {
-            let waiting = event.as_ref().expect("a future is not polled after it was ready");
-            if !spend() {
-                // So that one channel on which there is always a message does not keep the others from theirs.
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            let seen = match waiting.now() {
-                Some(fired) => fired,
-                None => match wait.poll(cx, waiting) {
-                    Poll::Pending => return Poll::Pending,
-                    // There was a message, and somebody else may have taken it.
-                    Poll::Ready(Fired::Readable) if matches!(waiting.source(), Source::Channel(_)) => continue,
-                    Poll::Ready(fired) => fired,
-                },
-            };
-            *wait = Wait::default();
-            return match event.take() {
+        let waiting = event.as_ref().expect("a future is not polled after it was ready");
+        let seen = match wait.poll(cx) {
+            Some(Poll::Pending) => return Poll::Pending,
+            // There was a message, and somebody else may have taken it.
+            Some(Poll::Ready(Fired::Readable)) if matches!(waiting.source(), Source::Channel(_)) => waiting.now(),
+            Some(Poll::Ready(fired)) => Some(fired),
+            // Who has had its share asks the host: so one channel on which there is always a message does not keep the others from theirs.
+            None if LEFT.get() == 0 => None,
+            None => waiting.now().inspect(|_| LEFT.set(LEFT.get() - 1)),
+        };
+        match seen {
+            Some(seen) => match event.take() {
                 Some(event) => Poll::Ready(event.take(seen)),
                 None => Poll::Pending,
-            };
+            },
+            None => {
+                wait.begin(cx, waiting);
+                Poll::Pending
+            }
         }
     }
 }
@@ -107,14 +109,9 @@ pub(crate) fn refill() {
     LEFT.set(BUDGET);
 }
 
-fn spend() -> bool {
-    let left = LEFT.get().checked_sub(1);
-    left.map(|left| LEFT.set(left)).is_some()
-}
+struct Flag(AtomicBool);
 
-struct Woken(AtomicBool);
-
-impl Wake for Woken {
+impl Wake for Flag {
     fn wake(self: Arc<Self>) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -128,7 +125,7 @@ impl Wake for Woken {
 /// Where the future waits for nothing that could come: it would never end.
 pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
     let mut future = pin!(future.into_future());
-    let woken = Arc::new(Woken(AtomicBool::new(true)));
+    let woken = Arc::new(Flag(AtomicBool::new(true)));
     let waker = Waker::from(Arc::clone(&woken));
     loop {
         if woken.0.swap(false, Ordering::Relaxed) {
@@ -165,18 +162,30 @@ pub async fn within<F: IntoFuture>(time: Duration, future: F) -> Option<F::Outpu
 
 /// Waits for all of them at once; their outputs in their order.
 pub async fn join_all<F: IntoFuture>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
-    let mut running: Vec<_> = futures.into_iter().map(|future| Either::Left(Box::pin(future.into_future()))).collect();
+    let woken = Arc::new(Woken::default());
+    let begin = |(number, future): (u64, F)| Either::Left((Box::pin(future.into_future()), woken.begin(number)));
+    let mut running: Vec<_> = (0..).zip(futures).map(begin).collect();
+    let mut left = running.len();
     poll_fn(|cx| {
-        let mut ready = true;
-        for slot in &mut running {
-            if let Either::Left(future) = slot {
-                match future.as_mut().poll(cx) {
-                    Poll::Ready(output) => *slot = Either::Right(output),
-                    Poll::Pending => ready = false,
-                }
+        woken.wakes(cx);
+        // Each once, of those that can go on; one that wakes itself again and again leaves its turn to others.
+        for _ in 0..running.len() {
+            let Some(number) = woken.next() else { break };
+            let slot = &mut running[number as usize];
+            if let Either::Left((future, waker)) = slot
+                && let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(waker))
+            {
+                *slot = Either::Right(output);
+                left -= 1;
             }
         }
-        if ready { Poll::Ready(()) } else { Poll::Pending }
+        if left == 0 {
+            return Poll::Ready(());
+        }
+        if woken.any() {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
     })
     .await;
     running.into_iter().filter_map(|slot| if let Either::Right(output) = slot { Some(output) } else { None }).collect()

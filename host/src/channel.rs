@@ -28,9 +28,10 @@ pub use blob::Blob;
 pub(crate) use bridge::{Bridge, BridgeKey};
 pub(crate) use feed::Feed;
 pub(crate) use inflow::Inflow;
+pub(crate) use mailbox::Group;
 use mailbox::{Conduit, Mailbox, Source};
 pub(crate) use waiters::{Ticket, Waiters};
-pub(crate) use watched::{After, Share, Watched};
+pub(crate) use watched::{After, Looking, Share, Watched};
 
 /// The longest message, in bytes. Larger things travel as a [`Blob`], or in pieces.
 pub const MAX_MESSAGE: usize = 64 << 20;

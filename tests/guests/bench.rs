@@ -1,10 +1,11 @@
 //! What `scripts/bench.sh` measures, from a place's side of the boundary. Each measure prints lines of `name value unit`.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::time::{Duration, Instant};
 
-use places::{Bytes, Channel, Error, Grants, Node, Options, Place};
+use places::{Bytes, Channel, Error, Grants, Node, Options, Place, Router};
 use places_rpc::Pending;
 use places_supervision::{Answer, Child, Command, Site, Strategy, Supervisor};
 
@@ -363,6 +364,57 @@ fn rpc(_: Channel) -> places::Result {
         places.iter().for_each(|place| place.close());
         places.iter().try_for_each(|place| place.get())?;
         report(&format!("{kind}.{clients}_clients"), per_second(calls * clients, start), "calls/s");
+    }
+    Ok(())
+}
+
+/// Awaited calls of one place, one at a time, beside waits for others from which nothing comes.
+#[places::start]
+fn open_waits(_: Channel) -> places::Result {
+    let calls = number(0)?;
+    let server = echo::spawn()?;
+    for waits in [1, 8, 100, 1000] {
+        let silent = (1..waits).map(|_| Channel::pair::<Bytes, Bytes>()).collect::<Result<Vec<_>, _>>()?;
+        let began = Cell::new(None);
+        Router::run(|router| {
+            for (end, _) in &silent {
+                router.each(end, |_| Err("nothing comes".into()));
+            }
+            router.spawn(async {
+                for call in 0..calls + calls / 10 {
+                    if call == calls / 10 {
+                        began.set(Some(Instant::now()));
+                    }
+                    server.put_get_async(&[0; 16]).await?;
+                }
+                router.stop(());
+                Ok(())
+            });
+        })?;
+        let seconds = began.get().map_or(f64::NAN, |began: Instant| began.elapsed().as_secs_f64());
+        report(&format!("task.{waits}_waits"), calls as f64 / seconds, "calls/s");
+    }
+    Ok(())
+}
+
+/// As `open_waits`, but something comes of each: so many calls at once, of a place each.
+#[places::start]
+fn open_calls(_: Channel) -> places::Result {
+    let calls = number(0)?;
+    for at_once in [1, 8, 100, 1000] {
+        let servers = (0..at_once).map(|_| echo::spawn()).collect::<Result<Vec<_>, _>>()?;
+        let began = Instant::now();
+        Router::<()>::run(|router| {
+            for server in &servers {
+                router.spawn(async {
+                    for _ in 0..calls / at_once {
+                        server.put_get_async(&[0; 16]).await?;
+                    }
+                    Ok(())
+                });
+            }
+        })?;
+        report(&format!("task.{at_once}_calls"), calls as f64 / began.elapsed().as_secs_f64(), "calls/s");
     }
     Ok(())
 }

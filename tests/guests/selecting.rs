@@ -216,7 +216,7 @@ fn what_comes_once_is_told_once_and_frees_its_key(_: Channel) -> places::Result 
     selector.watch("room", one.room(1))?;
     assert_eq!(
         selector.watch("pollable", ready(&p.subscribe_exit())).unwrap_err().to_string(),
-        "a pollable can be waited for by `sync` only"
+        "a pollable is not registered: it is waited for beside what is, or by `sync`"
     );
     monitored.kill();
     let mut come = Vec::new();

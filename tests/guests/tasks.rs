@@ -2,13 +2,16 @@
 //! it is wrong; `tests/supervision.rs` runs them.
 
 use std::cell::{Cell, RefCell};
-use std::future::{Future, IntoFuture};
+use std::future::{Future, IntoFuture, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 
-use places::{Bytes, Channel, Either, Entry, Error, ExitReason, Node, Router, after, exit, monitor, ready, sync, task};
+use places::{Bytes, Channel, Either, Entry, Error, ExitReason, Node, Router, Selector, after, exit, monitor, ready, sync, task};
+use wasip2::clocks::monotonic_clock::subscribe_duration;
 
 /// Never reached where the right event comes.
 const NEVER: Duration = Duration::from_secs(3600);
@@ -89,6 +92,195 @@ fn futures_that_wait_go_on_together(_: Channel) -> places::Result {
     assert!(start.elapsed() < 50 * SOON, "{:?}", start.elapsed());
     let silent = echo::spawn()?;
     assert_eq!(task::block_on(task::within(SOON, silent.message())), None);
+    Ok(())
+}
+
+/// More than are named to the host one by one.
+const MANY: u32 = 100;
+
+#[places::start]
+fn of_many_that_wait_each_gets_what_is_its_own(_: Channel) -> places::Result {
+    let pairs = (0..10 * MANY).map(|_| Channel::pair::<u32, u32>()).collect::<Result<Vec<_>, _>>()?;
+    let clock = subscribe_duration(SOON.as_nanos() as u64);
+    let (sum, exits) = (Cell::new(0), exits::spawn()?);
+    Router::<()>::run(|router| {
+        for (n, (here, _)) in (0..).zip(&pairs) {
+            let sum = &sum;
+            router.spawn(async move {
+                for round in 0..3 {
+                    assert_eq!(here.message().await, Ok(n + round));
+                }
+                sum.set(sum.get() + 1);
+            });
+        }
+        // When all of them wait, what is WASI's, a timer and the end of a place are told of beside them.
+        router.on(ready(&clock), |()| {
+            (0..).zip(&pairs).try_for_each(|(n, (_, there))| there.put_many([n, n + 1]))?;
+            router.after(SOON, || Ok(exits.put(3)?));
+            router.on(exits.exited(), |why| {
+                assert_eq!((why, sum.get()), (ExitReason::Exited(3), 0));
+                Ok((0..).zip(&pairs).try_for_each(|(n, (_, there))| there.put(n + 2))?)
+            });
+            Ok(())
+        });
+    })?;
+    assert_eq!(sum.get(), 10 * MANY);
+    Ok(())
+}
+
+#[places::start]
+fn an_end_that_a_future_waited_at_closes_when_both_are_dropped(_: Channel) -> places::Result {
+    let mut pairs = (0..MANY).map(|_| Channel::pair::<u32, u32>()).collect::<Result<Vec<_>, _>>()?;
+    let (here, there): (Vec<_>, Vec<_>) = pairs.drain(..).unzip();
+    let mut waits: Vec<_> = here.iter().map(|here| here.message().into_future()).collect();
+    for wait in &mut waits {
+        assert!(pin!(wait).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+    task::block_on(after(SOON));
+    assert!(there.iter().all(|there| there.try_get() == Err(Error::WouldBlock)));
+    drop(waits);
+    drop(here);
+    assert!(there.iter().all(|there| there.try_get() == Err(Error::Closed)));
+    Ok(())
+}
+
+#[places::start]
+fn a_call_that_stops_the_place_gets_what_a_future_waits_for_too(_: Channel) -> places::Result {
+    let places = (0..MANY).map(|_| echo::spawn()).collect::<Result<Vec<_>, _>>()?;
+    let ended = Router::run(|router| {
+        for place in &places {
+            router.on(place.message(), |_| Err("nobody asked for that".into()));
+        }
+        router.after(SOON, || {
+            for (place, n) in places.iter().zip(0..) {
+                // All of them are waited at, and this waits too.
+                assert_eq!(place.put_get(n)?, n);
+                place.put(n + 1)?;
+                sync! { answer = place.get() => assert_eq!(answer?, n + 1) }
+            }
+            router.stop(());
+            Ok(())
+        });
+    });
+    assert_eq!(ended?, Some(()));
+    Ok(())
+}
+
+#[places::start]
+fn of_many_that_wait_at_one_channel_each_message_is_ones(_: Channel) -> places::Result {
+    let (one, other) = Channel::pair::<u32, u32>()?;
+    let counts: Vec<_> = (0..MANY).map(|_| Cell::new(0)).collect();
+    let ended = Router::run(|router| {
+        for count in &counts {
+            router.each(&other, |message| {
+                count.set(count.get() + 1);
+                if message? == 10 * MANY {
+                    router.stop(());
+                }
+                Ok(())
+            });
+        }
+        router.spawn(async {
+            for n in 1..=10 * MANY {
+                one.put_async(n).await?;
+                if n % 7 == 0 {
+                    after(Duration::ZERO).await;
+                }
+            }
+            Ok(())
+        });
+    });
+    assert_eq!(ended?, Some(()));
+    assert_eq!(counts.iter().map(Cell::get).sum::<u32>(), 10 * MANY);
+    Ok(())
+}
+
+#[places::start]
+fn waits_outlive_the_selector_that_looks_after_them(_: Channel) -> places::Result {
+    let pairs = (0..MANY).map(|_| Channel::pair::<u32, u32>()).collect::<Result<Vec<_>, _>>()?;
+    let clock = subscribe_duration(SOON.as_nanos() as u64);
+    let ticked = Arc::new(Ticked(AtomicBool::new(false)));
+    let mut ticks = ready(&clock).into_future();
+    assert!(pin!(&mut ticks).poll(&mut Context::from_waker(&Waker::from(Arc::clone(&ticked)))).is_pending());
+    let mut waits: Vec<_> = pairs.iter().map(|(here, _)| here.message().into_future()).collect();
+    for wait in &mut waits {
+        assert!(pin!(wait).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+    let (ask, asked) = Channel::pair::<u32, u32>()?;
+    let mut selector = Selector::new();
+    selector.add("asked", asked)?;
+    // What is WASI's wakes it as well.
+    while !ticked.0.load(Ordering::Relaxed) {
+        assert!(selector.wait_or_wake(64, None)?.is_empty());
+    }
+    // Those of one home, in turn: the selector's, the futures' own, the selector's.
+    pairs[0].1.put(0)?;
+    assert_eq!(task::block_on(waits.remove(0)), Ok(0));
+    ask.put(1)?;
+    assert_eq!(selector.wait_or_wake(64, None)?.len(), 1);
+    drop(selector);
+    assert_eq!(ask.get(), Err(Error::Closed));
+    (1..).zip(&pairs[1..]).try_for_each(|(n, (_, there))| there.put(n))?;
+    let got = task::block_on(task::join_all(waits)).into_iter().collect::<Result<Vec<_>, _>>()?;
+    assert_eq!(got, (1..MANY).collect::<Vec<_>>());
+    Ok(())
+}
+
+struct Ticked(AtomicBool);
+
+impl Wake for Ticked {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Waits more often than it may register, and hears of what comes at the last.
+#[places::start]
+fn waits_often(ch: Channel<u32, u32>) -> places::Result {
+    let (one, other) = Channel::pair::<u32, u32>()?;
+    let mut waits: Vec<_> = (0..ch.get()?).map(|_| one.message().into_future()).collect();
+    for wait in &mut waits {
+        assert!(pin!(wait).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+    task::block_on(after(SOON));
+    // The host has no more room for it either.
+    other.put(7)?;
+    let last = waits.pop().ok_or("there is none")?;
+    drop(waits);
+    Ok(ch.put(task::block_on(last)?)?)
+}
+
+#[places::start]
+fn a_place_that_may_register_no_more_waits_all_the_same(_: Channel) -> places::Result {
+    assert_eq!(waits_often::spawn_with(places::Options::new().memory(8 << 20))?.put_get(17_000)?, 7);
+    Ok(())
+}
+
+#[places::start]
+fn of_futures_that_are_joined_only_those_go_on_that_can(_: Channel) -> places::Result {
+    let pairs = (0..MANY).map(|_| Channel::pair::<u32, u32>()).collect::<Result<Vec<_>, _>>()?;
+    let polls = Cell::new(0);
+    let messages = pairs.iter().map(|(here, _)| {
+        let (mut message, polls) = (here.message().into_future(), &polls);
+        poll_fn(move |cx| {
+            polls.set(polls.get() + 1);
+            pin!(&mut message).poll(cx)
+        })
+    });
+    let answers = Cell::new(Vec::new());
+    Router::<()>::run(|router| {
+        router.spawn(async { answers.set(task::join_all(messages).await) });
+        router.spawn(async {
+            for (n, (_, there)) in (0..).zip(&pairs) {
+                after(Duration::from_micros(10)).await;
+                there.put(n)?;
+            }
+            Ok(())
+        });
+    })?;
+    assert!(answers.take().into_iter().eq((0..MANY).map(Ok)));
+    // To begin with, and when its message has come.
+    assert_eq!(polls.get(), 2 * MANY);
     Ok(())
 }
 

@@ -3,9 +3,12 @@
 //! A mailbox keeps the order of each sender and promises nothing across senders. When it is full the sender waits; nothing is
 //! dropped. Writers are woken when it has drained to a half, so that a fast writer and a slow reader do not take turns at every
 //! message. One reader is woken for each message: readers of one end compete, and a herd would be woken in vain.
+//!
+//! Beside the readers are lookers, who want to be told of a message and may take their time. A reader must not be passed over for one
+//! of these, nor those of one place for those of another: so one of each group of lookers is woken for each message too.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::iter::Peekable;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -36,6 +39,9 @@ pub(super) struct Queue {
     bytes: usize,
     bounds: Bounds,
     readers: Waiters,
+    lookers: BTreeMap<Group, Lookers>,
+    /// The groups in which somebody waits, or did: so that a message costs nothing for groups that were told of one and have not looked.
+    looking: BTreeSet<Group>,
     writers: Waiters,
     /// Woken only when nobody will read any more, or put.
     observers: Waiters,
@@ -49,6 +55,17 @@ pub(super) struct Queue {
     /// Whose end reads it, where that is a bridge to another node.
     bridge: Option<BridgeKey>,
     charge: Option<Charge>,
+}
+
+/// Who looks together, so that one is told of a message for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Group(pub(crate) u64);
+
+#[derive(Debug, Default)]
+struct Lookers {
+    waiters: Waiters,
+    /// How many there are, with those who do not wait now.
+    members: usize,
 }
 
 /// Messages that are to be put, first to last.
@@ -86,6 +103,8 @@ impl Mailbox {
             bytes: 0,
             bounds: Bounds { messages: bounds.messages.max(1), bytes: bounds.bytes },
             readers: Waiters::default(),
+            lookers: BTreeMap::new(),
+            looking: BTreeSet::new(),
             writers: Waiters::default(),
             observers: Waiters::default(),
             ended: None,
@@ -184,6 +203,42 @@ impl Mailbox {
         Poll::Ready(())
     }
 
+    /// Somebody more who will look.
+    pub(super) fn add_looker(&self, group: Group) {
+        self.lock().lookers.entry(group).or_default().members += 1;
+    }
+
+    /// As [`Self::poll_readable`], for a looker.
+    pub(super) fn poll_look(&self, cx: &Context<'_>, group: Group, ticket: &mut Ticket) -> Poll<()> {
+        let mut queue = self.lock();
+        if queue.messages.is_empty() && queue.ended.or(queue.abandoned).is_none() {
+            queue.lookers.entry(group).or_default().waiters.enter(ticket, cx);
+            queue.looking.insert(group);
+            return Poll::Pending;
+        }
+        // As in `poll_readable`.
+        Poll::Ready(())
+    }
+
+    /// A looker less; a turn that it leaves is the next one's of its group.
+    pub(super) fn remove_looker(&self, group: Group, ticket: &mut Ticket) {
+        let mut queue = self.lock();
+        let is_empty = queue.messages.is_empty();
+        let mut next = None;
+        if let Some(lookers) = queue.lookers.get_mut(&group) {
+            if lookers.waiters.leave(ticket) && !is_empty {
+                next = lookers.waiters.pop();
+            }
+            lookers.members -= 1;
+            if lookers.members == 0 {
+                queue.lookers.remove(&group);
+                queue.looking.remove(&group);
+            }
+        }
+        drop(queue);
+        next.into_iter().for_each(Waker::wake);
+    }
+
     /// Ready when a message of `size` bytes could be put, or never will be.
     pub(super) fn poll_room(&self, cx: &mut Context<'_>, size: usize, ticket: &mut Ticket) -> Poll<()> {
         let mut queue = self.lock();
@@ -274,7 +329,7 @@ impl Mailbox {
         for message in messages.drain(..) {
             queue.bytes += message.data.len();
             queue.messages.push_back(message);
-            wake.add(queue.readers.pop());
+            queue.announce(&mut wake);
         }
         drop(queue);
         wake.run();
@@ -385,7 +440,7 @@ impl Mailbox {
         let mut wake = queue.writers.drain();
         wake.append(&mut queue.observers.drain());
         // Its own reader may be a bridge that waits.
-        wake.append(&mut queue.readers.drain());
+        wake.append(&mut queue.all_readers());
         drop(queue);
         wake.into_iter().for_each(Waker::wake);
         bury(messages);
@@ -417,7 +472,7 @@ impl Queue {
             }
             self.bytes += size;
             self.messages.push_back(source.next());
-            wake.add(self.readers.pop());
+            self.announce(&mut wake);
         };
         (result, wake)
     }
@@ -462,9 +517,27 @@ impl Queue {
 
     fn end(&mut self, ending: Ending) -> Vec<Waker> {
         self.ended.get_or_insert(ending);
-        let mut wake = self.readers.drain();
+        let mut wake = self.all_readers();
         wake.append(&mut self.writers.drain());
         wake.append(&mut self.observers.drain());
+        wake
+    }
+
+    /// Finds who is to be woken for a message more.
+    fn announce(&mut self, wake: &mut Wake) {
+        wake.add(self.readers.pop());
+        self.looking.retain(|group| {
+            let next = self.lookers.get_mut(group).and_then(|lookers| lookers.waiters.pop());
+            let waits = next.is_some();
+            wake.add(next);
+            waits
+        });
+    }
+
+    /// The readers and the lookers, to be woken.
+    fn all_readers(&mut self) -> Vec<Waker> {
+        let mut wake = self.readers.drain();
+        self.lookers.values_mut().for_each(|lookers| wake.append(&mut lookers.waiters.drain()));
         wake
     }
 

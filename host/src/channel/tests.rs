@@ -360,6 +360,35 @@ fn a_watched_end_that_goes_leaves_its_turn_to_another_reader() {
 }
 
 #[test]
+fn a_message_is_told_to_a_reader_and_to_one_looker_of_each_group() {
+    let (one, other) = pair(16);
+    let mut bells: Vec<_> = (0..4).map(|_| bell()).collect();
+    let rings = |bells: &[(Arc<Bell>, Waker)]| bells.iter().map(|(bell, _)| bell.rings()).collect::<Vec<_>>();
+    let mut reading = other.reading();
+    let mut looking: Vec<_> = [1, 1, 2].map(|group| Looking::new(other.clone(), Group(group))).into();
+    for (looking, (_, waker)) in looking.iter_mut().zip(&bells[1..]) {
+        assert!(looking.poll(&Context::from_waker(waker)).is_pending());
+    }
+    // Though it comes last, no looker takes its turn.
+    assert!(reading.poll_take(&mut Context::from_waker(&bells[0].1), Accept::Any).is_pending());
+    put(&one, 1).unwrap();
+    assert_eq!(rings(&bells), [1, 1, 0, 1]);
+    // Who goes while the message is there leaves it to the next of its group.
+    assert!(looking[0].poll(&Context::from_waker(Waker::noop())).is_ready());
+    drop(looking.remove(0));
+    assert_eq!(rings(&bells), [1, 1, 1, 1]);
+    assert_eq!(get(&other), Ok(1));
+    // It was woken for what is there no more, and looks again.
+    for (looking, (_, waker)) in looking.iter_mut().zip(&bells[2..]) {
+        assert!(looking.poll(&Context::from_waker(waker)).is_pending());
+    }
+    drop(one);
+    assert_eq!(rings(&bells), [1, 1, 2, 2]);
+    assert!(looking.iter_mut().all(|looking| looking.poll(&Context::from_waker(Waker::noop())).is_ready()));
+    bells.clear();
+}
+
+#[test]
 fn a_share_is_of_messages_and_bytes_but_one_message_whatever_its_size() {
     let mut share = Share::new(3, 10);
     assert!(share.allows(11));

@@ -2,9 +2,12 @@
 //!
 //! Unlike a [`Reading`](super::Reading) it holds its end, so that it can be kept; and it takes a share of what waits at a time, so that
 //! each look locks the mailbox once and nobody beside it starves.
+//!
+//! One that is only looked at takes nothing, and no turn of a reader either: who looks may take its time, or never come back.
 
 use std::task::{Context, Poll};
 
+use super::mailbox::Group;
 use super::waiters::Ticket;
 use super::{Channel, Ending, Message};
 
@@ -56,6 +59,33 @@ impl Watched {
 impl Drop for Watched {
     fn drop(&mut self) {
         self.end.0.incoming().forget_reader(&mut self.reading);
+    }
+}
+
+/// An end whose messages are left where they are.
+#[derive(Debug)]
+pub(crate) struct Looking {
+    end: Channel,
+    group: Group,
+    ticket: Ticket,
+}
+
+impl Looking {
+    /// Looks at an end, with others of its group: one of these is told of each message.
+    pub(crate) fn new(end: Channel, group: Group) -> Self {
+        end.0.incoming().add_looker(group);
+        Self { end, group, ticket: Ticket::default() }
+    }
+
+    /// Ready when there is a message, or will be none.
+    pub(crate) fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
+        self.end.0.incoming().poll_look(cx, self.group, &mut self.ticket)
+    }
+}
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        self.end.0.incoming().remove_looker(self.group, &mut self.ticket);
     }
 }
 

@@ -26,22 +26,38 @@ impl Host for State {
             return Ok(Err(Error::Invalid("a sync over nothing would never end".into())));
         }
         let turn = self.next_turn();
-        let mut sources = Vec::with_capacity(events.len());
-        let (mut pollables, mut timer) = (Vec::new(), None::<(u64, usize)>);
+        let (mut others, mut timer) = (Vec::with_capacity(events.len()), None::<(u64, usize)>);
         for (index, event) in events.into_iter().enumerate() {
             match event {
-                Event::Pollable(pollable) => pollables.push((index, pollable)),
                 Event::After(nanos) => timer = Some(timer.map_or((nanos, index), |first| first.min((nanos, index)))),
-                event => sources.push((index, self.source(event)?)),
+                event => others.push((index, event)),
             }
         }
-        let (index, ready) = wait(&sources, self.pollables(pollables, turn / (sources.len() + 1)), timer, turn).await?;
+        let (sources, pollables) = self.sources(others)?;
+        let mut first = First::of(&sources, self.pollables(pollables, turn / (sources.len() + 1)), turn);
+        let (index, ready) = first.within(timer).await?;
+        drop(first);
         let fired = self.fired(ready)?;
         Ok(Ok((u32::try_from(index)?, fired)))
     }
 }
 
+/// Events by what they are called where they were written down: those that have sources, and pollables.
+type Sources<T> = (Vec<(T, Source)>, Vec<(T, Resource<DynPollable>)>);
+
 impl State {
+    /// What is behind events; not for timers.
+    fn sources<T>(&self, events: Vec<(T, Event)>) -> wasmtime::Result<Sources<T>> {
+        let (mut sources, mut pollables) = (Vec::with_capacity(events.len()), Vec::new());
+        for (name, event) in events {
+            match event {
+                Event::Pollable(pollable) => pollables.push((name, pollable)),
+                event => sources.push((name, self.source(event)?)),
+            }
+        }
+        Ok((sources, pollables))
+    }
+
     /// What is behind an event; not for timers and pollables.
     fn source(&self, event: Event) -> wasmtime::Result<Source> {
         Ok(match event {
@@ -133,58 +149,72 @@ impl Wait<'_> {
     }
 }
 
-/// Resolves to the index of an event of WASI's that is ready.
-type Pollables<'a> = Pin<Box<dyn Future<Output = wasmtime::Result<usize>> + Send + 'a>>;
+/// Resolves to the name of an event of WASI's that is ready.
+type Pollables<'a, T> = Pin<Box<dyn Future<Output = wasmtime::Result<T>> + Send + 'a>>;
 
 impl State {
     /// WASI's pollables can only be asked through the table that holds them. Their `turn` moves on when all of them have had one.
-    fn pollables(&mut self, pollables: Vec<(usize, Resource<DynPollable>)>, turn: usize) -> Option<Pollables<'_>> {
+    fn pollables<T: Copy + Send + 'static>(&mut self, pollables: Vec<(T, Resource<DynPollable>)>, turn: usize) -> Option<Pollables<'_, T>> {
         if pollables.is_empty() {
             return None;
         }
         let table = &mut self.table;
         Some(Box::pin(async move {
-            let (indices, pollables): (Vec<usize>, Vec<_>) = pollables.into_iter().unzip();
+            let (names, pollables): (Vec<T>, Vec<_>) = pollables.into_iter().unzip();
             let ready = table.poll(pollables).await?;
             let chosen = ready[turn % ready.len().max(1)];
-            Ok(indices[chosen as usize])
+            Ok(names[chosen as usize])
         }))
     }
 }
 
-/// Waits until something is ready and takes that alone. The search begins at `turn`, which moves on with every call, so that each
-/// source has its turn; a timer fires only where nothing else is ready.
-async fn wait(
-    sources: &[(usize, Source)],
-    mut pollables: Option<Pollables<'_>>,
-    timer: Option<(u64, usize)>,
+/// A wait for the first of some events, which takes that alone.
+struct First<'a, T> {
+    waits: Vec<(T, Wait<'a>)>,
+    pollables: Option<Pollables<'a, T>>,
     turn: usize,
-) -> wasmtime::Result<(usize, Ready)> {
-    let mut waits: Vec<(usize, Wait<'_>)> = sources.iter().map(|(index, source)| (*index, source.wait())).collect();
-    let mut sleep: Option<Pin<Box<Sleep>>> = None;
-    // All pollables together have one turn, the last.
-    let turns = waits.len() + 1;
-    poll_fn(|cx| {
+}
+
+impl<'a, T: Copy> First<'a, T> {
+    /// The search begins at `turn`, which moves on with every call of the place, so that each source has its turn.
+    fn of(sources: &'a [(T, Source)], pollables: Option<Pollables<'a, T>>, turn: usize) -> Self {
+        Self { waits: sources.iter().map(|(name, source)| (*name, source.wait())).collect(), pollables, turn }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<wasmtime::Result<(T, Ready)>> {
+        // All pollables together have one turn, the last.
+        let turns = self.waits.len() + 1;
         for step in 0..turns {
-            match waits.get_mut((turn + step) % turns) {
-                Some((index, wait)) => {
+            match self.waits.get_mut((self.turn + step) % turns) {
+                Some((name, wait)) => {
                     if let Poll::Ready(ready) = wait.poll(cx) {
-                        return Poll::Ready(Ok((*index, ready)));
+                        return Poll::Ready(Ok((*name, ready)));
                     }
                 }
                 None => {
-                    if let Some(Poll::Ready(result)) = pollables.as_mut().map(|pollables| pollables.as_mut().poll(cx)) {
-                        return Poll::Ready(result.map(|index| (index, Ready::Pollable)));
+                    if let Some(Poll::Ready(result)) = self.pollables.as_mut().map(|pollables| pollables.as_mut().poll(cx)) {
+                        return Poll::Ready(result.map(|name| (name, Ready::Pollable)));
                     }
                 }
             }
         }
-        let Some((nanos, index)) = timer else { return Poll::Pending };
-        if nanos == 0 {
-            return Poll::Ready(Ok((index, Ready::After)));
-        }
-        let sleep = sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(Duration::from_nanos(nanos).min(LONGEST))));
-        sleep.as_mut().poll(cx).map(|()| Ok((index, Ready::After)))
-    })
-    .await
+        Poll::Pending
+    }
+
+    /// Waits for it. A timer, of so many nanoseconds, fires only where nothing else is ready.
+    async fn within(&mut self, timer: Option<(u64, T)>) -> wasmtime::Result<(T, Ready)> {
+        let mut sleep: Option<Pin<Box<Sleep>>> = None;
+        poll_fn(|cx| {
+            if let Poll::Ready(ready) = self.poll(cx) {
+                return Poll::Ready(ready);
+            }
+            let Some((nanos, name)) = timer else { return Poll::Pending };
+            if nanos == 0 {
+                return Poll::Ready(Ok((name, Ready::After)));
+            }
+            let sleep = sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(Duration::from_nanos(nanos).min(LONGEST))));
+            sleep.as_mut().poll(cx).map(|()| Ok((name, Ready::After)))
+        })
+        .await
+    }
 }

@@ -1,13 +1,13 @@
 //! Selectors: many events that are registered once.
 //!
-//! Each entry has a waker of its own, which puts the entry's key into a queue and wakes the place. So a wait looks only at entries that
+//! Each entry has a waker of its own, which puts the entry into a queue and wakes the place. So a wait looks only at entries that
 //! something happened to, in turns, however many there are. An entry is charged to the place's account, for a place can register the
 //! same end as often as it likes.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
@@ -15,24 +15,33 @@ use std::time::Duration;
 use tokio::time::Sleep;
 use wasmtime::component::Resource;
 
-use super::{Event, Ready};
+use super::{Event, First, Ready};
 use crate::bindings::places::core::events::{Batch, Error, HostSelector};
-use crate::channel::{After, Channel, Charge, GetError, Share, Watched};
+use crate::channel::{After, Channel, Charge, GetError, Group, Looking, Share, Watched};
 use crate::place::{LONGEST, MAX_HANDLES, State};
 
 /// What an entry costs its place: about what it takes with its places in the queues and its waker.
 const COST: u64 = 512;
 /// How many messages of one end are taken before the next one's turn.
 const TURN: usize = 16;
+/// How many removed entries may be in the queue, however few there are.
+const LEFTOVERS: usize = 64;
 
-/// Many events, registered under keys.
-#[derive(Default)]
+/// Many events, registered under keys. It is with who waits, and not here, while somebody does.
 #[expect(unreachable_pub, reason = "the generated bindings, private too, name it in a `pub use`")]
-pub struct Selector {
+pub struct Selector(Option<Box<Registry>>);
+
+struct Registry {
     entries: HashMap<u64, Entry>,
     /// How many of them may still come.
     live: usize,
     queue: Arc<Queue>,
+    /// In which its entries look at channels.
+    group: Group,
+    /// The number of the next entry.
+    next: u64,
+    /// In the last wait what is registered came before what was beside.
+    looks_first: bool,
 }
 
 struct Entry {
@@ -52,19 +61,26 @@ enum What {
 
 /// Wakes the place on behalf of one entry.
 struct Bell {
-    key: u64,
-    /// Whether the key is in the queue.
+    id: Id,
+    /// Whether the entry is in the queue.
     rung: AtomicBool,
     queue: Arc<Queue>,
 }
 
-/// The keys of the entries to look at, and who waits for one.
+/// An entry's key, and its number, which no other has had: a key is free again when its entry is gone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Id {
+    key: u64,
+    number: u64,
+}
+
+/// The entries to look at, and who waits for one. Some may be gone.
 #[derive(Default)]
-struct Queue(Mutex<Keys>);
+struct Queue(Mutex<Rung>);
 
 #[derive(Default)]
-struct Keys {
-    keys: VecDeque<u64>,
+struct Rung {
+    entries: VecDeque<Id>,
     waiter: Option<Waker>,
 }
 
@@ -78,12 +94,14 @@ struct Taken {
 
 impl HostSelector for State {
     fn new(&mut self) -> wasmtime::Result<Resource<Selector>> {
-        Ok(self.table.push(Selector::default())?)
+        Ok(self.table.push(Selector(Some(Box::new(Registry::new()))))?)
     }
 
     fn add(&mut self, selector: Resource<Selector>, key: u64, event: Event) -> wasmtime::Result<Result<(), Error>> {
         let what = match event {
-            Event::Pollable(_) => return Ok(Err(Error::Invalid("a pollable can be waited for by `sync` only".into()))),
+            Event::Pollable(_) => {
+                return Ok(Err(Error::Invalid("a pollable is not registered: it is waited for beside what is, or by `sync`".into())));
+            }
             Event::Channel(end) => What::Channel(Watched::new(self.table.get(&end)?.clone())),
             Event::After(nanos) => {
                 let sleep = sleep(nanos);
@@ -91,6 +109,10 @@ impl HostSelector for State {
                     sleep.await;
                     Ready::After
                 }))
+            }
+            Event::Readable(end) => {
+                let mut looking = Looking::new(self.table.get(&end)?.clone(), self.registry(&selector)?.group);
+                What::Once(Box::pin(std::future::poll_fn(move |cx| looking.poll(cx).map(|()| Ready::Readable))))
             }
             event => {
                 let source = self.source(event)?;
@@ -104,30 +126,41 @@ impl HostSelector for State {
             Ok(charge) => charge,
             Err(error) => return Ok(Err(error.into())),
         };
-        Ok(self.table.get_mut(&selector)?.add(key, what, charge))
+        Ok(self.registry(&selector)?.add(key, what, charge))
     }
 
     fn remove(&mut self, selector: Resource<Selector>, key: u64) -> wasmtime::Result<bool> {
-        Ok(self.table.get_mut(&selector)?.remove(key))
+        Ok(self.registry(&selector)?.remove(key))
     }
 
     async fn wait(
         &mut self,
         selector: Resource<Selector>,
         puts: Vec<u8>,
+        beside: Vec<(u64, Event)>,
         max: u32,
         max_bytes: u32,
         timeout: Option<u64>,
     ) -> wasmtime::Result<Result<Batch, Error>> {
-        let selector = self.table.get_mut(&selector)?;
-        if selector.live == 0 && max > 0 && timeout.is_none() {
+        if beside.iter().any(|(_, event)| matches!(event, Event::After(_))) {
+            return Ok(Err(Error::Invalid("a time is no event beside what is registered, but the `timeout`".into())));
+        }
+        let registry = self.registry(&selector)?;
+        if registry.live == 0 && beside.is_empty() && max > 0 && timeout.is_none() {
             return Ok(Err(Error::Invalid("a selector over nothing would never end".into())));
         }
-        let Some((put, refused)) = selector.put(&puts) else {
+        let Some((put, refused)) = registry.put(&puts) else {
             return Ok(Err(Error::Invalid("the packed messages are cut short".into())));
         };
         let timeout = if refused.is_empty() && max > 0 { timeout } else { Some(0) };
-        let taken = selector.wait(Share::new(max as usize, max_bytes as usize), timeout).await;
+        let turn = self.next_turn();
+        let (sources, pollables) = self.sources(beside)?;
+        // What is beside may be in the table only, which cannot be asked while something in it is in use.
+        let mut registry = self.table.get_mut(&selector)?.0.take().ok_or_else(in_use)?;
+        let mut first = First::of(&sources, self.pollables(pollables, turn / (sources.len() + 1)), turn);
+        let taken = registry.wait(&mut first, Share::new(max as usize, max_bytes as usize), timeout).await?;
+        drop(first);
+        self.table.get_mut(&selector)?.0 = Some(registry);
         self.stats.put(put);
         self.stats.got(taken.messages);
         let fired = taken.fired.into_iter().map(|(key, ready)| Ok((key, self.fired(ready)?)));
@@ -138,6 +171,17 @@ impl HostSelector for State {
         self.table.delete(selector)?;
         Ok(())
     }
+}
+
+impl State {
+    fn registry(&mut self, selector: &Resource<Selector>) -> wasmtime::Result<&mut Registry> {
+        self.table.get_mut(selector)?.0.as_deref_mut().ok_or_else(in_use)
+    }
+}
+
+/// A place has one thread, and while that waits it calls nothing.
+fn in_use() -> wasmtime::Error {
+    wasmtime::format_err!("a selector is in use while its place waits for it")
 }
 
 fn sleep(nanos: u64) -> Sleep {
@@ -155,7 +199,13 @@ impl What {
     }
 }
 
-impl Selector {
+impl Registry {
+    fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let group = Group(NEXT.fetch_add(1, Ordering::Relaxed));
+        Self { entries: HashMap::new(), live: 0, queue: Arc::default(), group, next: 0, looks_first: false }
+    }
+
     fn add(&mut self, key: u64, what: What, charge: Charge) -> Result<(), Error> {
         if self.entries.contains_key(&key) {
             return Err(Error::Exists(format!("something is registered under the key {key} already")));
@@ -163,7 +213,9 @@ impl Selector {
         if self.entries.len() >= MAX_HANDLES {
             return Err(Error::Limit(format!("a selector holds at most {MAX_HANDLES} events")));
         }
-        let bell = Arc::new(Bell { key, rung: AtomicBool::new(false), queue: Arc::clone(&self.queue) });
+        let id = Id { key, number: self.next };
+        self.next += 1;
+        let bell = Arc::new(Bell { id, rung: AtomicBool::new(false), queue: Arc::clone(&self.queue) });
         // It may have happened already: the next wait looks.
         bell.wake_by_ref();
         self.entries.insert(key, Entry { what, bell, _charge: charge });
@@ -174,9 +226,11 @@ impl Selector {
     fn remove(&mut self, key: u64) -> bool {
         let Some(entry) = self.entries.remove(&key) else { return false };
         self.live -= usize::from(!matches!(entry.what, What::Ended(_)));
-        // Or a place that adds and removes, and never waits, would fill the queue.
-        if entry.bell.rung.load(Ordering::Acquire) {
-            self.queue.lock().keys.retain(|&queued| queued != key);
+        // Or a place that adds and removes, and never waits, would fill the queue. Looking for what is left of the removed only when
+        // that may be most of it makes it a step for each.
+        let mut queue = self.queue.lock();
+        if queue.entries.len() > 2 * self.entries.len() + LEFTOVERS {
+            queue.entries.retain(|id| self.entries.get(&id.key).is_some_and(|entry| entry.bell.id == *id));
         }
         true
     }
@@ -208,31 +262,47 @@ impl Selector {
         result
     }
 
-    /// Takes what is there, up to a share; where nothing is, waits for it, or for the time.
-    async fn wait(&mut self, mut share: Share, timeout: Option<u64>) -> Taken {
+    /// Takes what is there, up to a share; where nothing is, waits for it, for the first of what is beside, or for the time.
+    async fn wait(&mut self, first: &mut First<'_, u64>, mut share: Share, timeout: Option<u64>) -> wasmtime::Result<Taken> {
         let mut taken = Taken::default();
         let mut plain = Vec::new();
         let mut timer: Option<Pin<Box<Sleep>>> = None;
+        // Where the share is of one, each has every second.
+        self.looks_first = !self.looks_first;
+        let looks_first = self.looks_first;
         std::future::poll_fn(|cx| {
-            self.look(cx, &mut share, &mut plain, &mut taken);
+            for looks in [looks_first, !looks_first] {
+                if looks {
+                    self.look(cx, &mut share, &mut plain, &mut taken);
+                } else if !share.is_spent()
+                    && let Poll::Ready(ready) = first.poll(cx)
+                {
+                    share.take(0);
+                    taken.fired.push(ready?);
+                }
+            }
             if taken.messages > 0 || !taken.fired.is_empty() || timeout == Some(0) {
-                return Poll::Ready(());
+                return Poll::Ready(Ok(()));
             }
             let Some(nanos) = timeout else { return Poll::Pending };
             let timer = timer.get_or_insert_with(|| Box::pin(sleep(nanos)));
-            timer.as_mut().poll(cx)
+            timer.as_mut().poll(cx).map(Ok)
         })
-        .await;
-        taken
+        .await
+        .map(|()| taken)
     }
 
     /// Looks at the entries in the queue, each in its turn, until the share is used up, the queue is empty, or a message came that is
     /// not plain.
     fn look(&mut self, cx: &Context<'_>, share: &mut Share, plain: &mut Vec<Vec<u8>>, taken: &mut Taken) {
+        // Those that are done go when all have been looked at: one that looked at a channel leaves the next to look too, which there is
+        // no reason for before its place could take the message.
+        let mut done = Vec::new();
         while !share.is_spent()
-            && let Some(key) = self.queue.pop(cx)
+            && let Some(id) = self.queue.pop(cx)
         {
-            let Some(entry) = self.entries.get_mut(&key) else { continue };
+            let key = id.key;
+            let Some(entry) = self.entries.get_mut(&key).filter(|entry| entry.bell.id == id) else { continue };
             // Before the look: what happens after it rings again.
             entry.bell.rung.store(false, Ordering::Release);
             let waker = Waker::from(Arc::clone(&entry.bell));
@@ -269,7 +339,7 @@ impl Selector {
                     if let Poll::Ready(ready) = once.as_mut().poll(cx) {
                         share.take(0);
                         taken.fired.push((key, ready));
-                        self.entries.remove(&key);
+                        done.extend(self.entries.remove(&key));
                         self.live -= 1;
                     }
                 }
@@ -299,9 +369,9 @@ impl Wake for Bell {
     fn wake_by_ref(self: &Arc<Self>) {
         if !self.rung.swap(true, Ordering::AcqRel) {
             let waiter = {
-                let mut keys = self.queue.lock();
-                keys.keys.push_back(self.key);
-                keys.waiter.take()
+                let mut rung = self.queue.lock();
+                rung.entries.push_back(self.id);
+                rung.waiter.take()
             };
             waiter.into_iter().for_each(Waker::wake);
         }
@@ -312,23 +382,23 @@ impl Bell {
     /// Another look, after everybody else's turn. Who looks is awake.
     fn again(&self) {
         if !self.rung.swap(true, Ordering::AcqRel) {
-            self.queue.lock().keys.push_back(self.key);
+            self.queue.lock().entries.push_back(self.id);
         }
     }
 }
 
 impl Queue {
-    /// The next key; where there is none, who looks for it is woken when there is.
-    fn pop(&self, cx: &Context<'_>) -> Option<u64> {
-        let mut keys = self.lock();
-        let key = keys.keys.pop_front();
-        if key.is_none() {
-            keys.waiter = Some(cx.waker().clone());
+    /// The next entry; where there is none, who looks for it is woken when there is.
+    fn pop(&self, cx: &Context<'_>) -> Option<Id> {
+        let mut rung = self.lock();
+        let id = rung.entries.pop_front();
+        if id.is_none() {
+            rung.waiter = Some(cx.waker().clone());
         }
-        key
+        id
     }
 
-    fn lock(&self) -> MutexGuard<'_, Keys> {
+    fn lock(&self) -> MutexGuard<'_, Rung> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
