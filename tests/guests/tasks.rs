@@ -39,9 +39,9 @@ fn late(ch: Channel<u32, u32>) -> places::Result {
 
 /// Reads what it is sent when it is told to: everything after the first message is raw.
 #[places::start]
-fn reads_late(ch: Channel<Bytes, u32>) -> places::Result {
-    sync! { _ = after(SOON) => {} }
-    let mut count = 0;
+fn reads_late(ch: Channel<Channel<(), ()>, u32>) -> places::Result {
+    ch.get()?.get()?;
+    let (ch, mut count) = (ch.typed::<Bytes, u32>(), 0);
     while ch.get().is_ok() {
         count += 1;
     }
@@ -311,6 +311,9 @@ fn a_wait_that_is_dropped_loses_no_message(_: Channel) -> places::Result {
 #[places::start]
 fn putting_waits_for_room_and_others_go_on(_: Channel) -> places::Result {
     let reader = reads_late::spawn_with(places::Options::new().capacity(2))?;
+    let (tell, told) = Channel::pair::<(), ()>()?;
+    reader.put(told)?;
+    let reader = reader.typed::<u32, Bytes>();
     let ticks = Cell::new(0);
     // Of very different sizes, so that room for one is none for another.
     let sizes = [1, 6 << 20, 1, 7 << 20, 4 << 20, 9 << 20, 1, 1, 1];
@@ -325,6 +328,9 @@ fn putting_waits_for_room_and_others_go_on(_: Channel) -> places::Result {
             loop {
                 after(Duration::from_millis(1)).await;
                 ticks.set(ticks.get() + 1);
+                if ticks.get() == 3 {
+                    tell.put(())?;
+                }
             }
         };
         match task::race(puts, clock).await {
