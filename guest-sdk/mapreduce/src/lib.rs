@@ -5,11 +5,11 @@
 //! ```no_run
 //! # mod program {
 //! use places::Channel;
-//! use places_mapreduce::{Config, Emit, Job, MapReduce, Tasks, Values, combiner, mapper, reducer};
+//! use places_mapreduce::{Config, Emit, Job, MapReduce, Tasks, Values, combiner, mapper, reducer, words};
 //!
 //! #[mapper]
-//! fn words(line: &str, out: &mut Emit<String, u64>) {
-//!     line.split_whitespace().for_each(|word| out.emit(word, 1));
+//! fn count(line: &str, out: &mut Emit<String, u64>) {
+//!     words(line).for_each(|word| out.emit(word, 1));
 //! }
 //!
 //! #[combiner]
@@ -25,7 +25,7 @@
 //! #[places::start]
 //! fn main(_: Channel) -> places::Result {
 //!     let mut workers = MapReduce::workers(Config::default().on("host2").on("host3"))?;
-//!     let job = Job::new(words).combiner(sum).reducer(total);
+//!     let job = Job::new(count).combiner(sum).reducer(total);
 //!     for (word, count) in workers.run(Tasks::files(["/data/*.txt"]), &job)? {
 //!         println!("{word} {count}");
 //!     }
@@ -93,6 +93,7 @@ mod table;
 mod text;
 mod varint;
 mod wire;
+mod words;
 mod workers;
 
 pub use emit::Emit;
@@ -104,6 +105,7 @@ pub use merge::Values;
 pub use places_mapreduce_macros::{combiner, mapper, outputer, partitioner, reducer};
 pub use results::Results;
 pub use slot::args;
+pub use words::{Words, words};
 pub use workers::{Config, MapReduce, Workers};
 
 /// What the attributes expand to.
