@@ -63,6 +63,7 @@
 extern crate self as places_mapreduce;
 
 mod agent;
+mod commit;
 mod coordinator;
 mod emit;
 mod error;

@@ -118,7 +118,13 @@ impl<S: See> Serializer for Plain<S> {
     }
 
     #[inline(always)]
-    fn serialize_newtype_variant<T: Serialize + ?Sized>(self, _: &'static str, _: u32, _: &'static str, _: &T) -> Result<S::Seen, NotPlain> {
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: &T,
+    ) -> Result<S::Seen, NotPlain> {
         Err(NotPlain)
     }
 
