@@ -12,9 +12,9 @@ use places::{Bytes, Channel, ExitReason, Happened, Level, log};
 use crate::commit::Commit;
 use crate::error::{Error, TaskError};
 use crate::event::{Count, Event, Progress, Slow, Summary};
-use crate::inputs;
 use crate::job::{Order, What};
 use crate::plan::{Plan, Site};
+use crate::splits;
 use crate::wire::{FromAgent, Input, Kind, Output, Reason, Said, Spec, Stats, ToAgent, Try};
 use crate::workers::{Key, Workers};
 
@@ -35,7 +35,7 @@ pub(crate) fn run(
 ) -> Result<(Summary, Vec<Vec<u8>>), Error> {
     let began = Instant::now();
     let commit = Commit::new(spec, order)?;
-    let inputs = inputs::inputs(workers, what, order, spec.output.as_deref(), event)?;
+    let inputs = splits::of(workers, what, order, spec.output.as_deref(), event)?;
     let mut coordinator = Coordinator {
         plan: Plan::new(inputs.len() as u32, spec.parts),
         outputs: inputs.iter().map(|_| None).collect(),
