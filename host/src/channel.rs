@@ -86,12 +86,15 @@ impl Message {
 
     /// What it counts for between nodes: its bytes, those of its blobs, and something for itself.
     pub(crate) fn weight(&self) -> usize {
-        let blobs = self.attached.iter().flat_map(|attached| &attached.blobs);
-        blobs.map(|blob| blob.as_slice().len()).sum::<usize>() + self.data.len() + mailbox::WEIGHT
+        self.blobs().iter().map(|blob| blob.as_slice().len()).sum::<usize>() + self.data.len() + mailbox::WEIGHT
     }
 
-    fn channels(&self) -> &[Channel] {
+    pub(crate) fn channels(&self) -> &[Channel] {
         self.attached.as_ref().map_or(&[], |attached| &attached.channels)
+    }
+
+    pub(crate) fn blobs(&self) -> &[Blob] {
+        self.attached.as_ref().map_or(&[], |attached| &attached.blobs)
     }
 }
 

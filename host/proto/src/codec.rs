@@ -7,7 +7,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::frame::{Control, End, Head, Hello, LogLine, MAX_ATTACHMENTS, MAX_CONTROL, MAX_MESSAGE};
+use crate::frame::{Control, End, Head, Hello, LogLine, MAX_ATTACHMENTS, MAX_CONTROL, MAX_MESSAGE, MAX_POSTED};
 use crate::id::{LinkId, NodeId};
 
 /// The bytes of a header.
@@ -20,6 +20,8 @@ const MAX_HELLO: u32 = 64 << 10;
 pub const MAX_OUTPUT: u32 = 64 << 10;
 /// The longest line of a log, encoded.
 pub const MAX_LOG: u32 = 64 << 10;
+/// The longest name of a channel, encoded.
+const LONGEST_NAME: u32 = 10;
 /// How much is allocated for a body before any of it has arrived.
 const AT_ONCE: usize = 1 << 20;
 
@@ -34,6 +36,10 @@ mod kind {
     pub(super) const STDOUT: u8 = 6;
     pub(super) const STDERR: u8 = 7;
     pub(super) const LOG: u8 = 8;
+    pub(super) const POSTED_MESSAGE: u8 = 9;
+    pub(super) const POSTED_ATTACHED: u8 = 10;
+    pub(super) const POSTED_END: u8 = 11;
+    pub(super) const POSTED_REST: u8 = 12;
 }
 
 /// What is wrong with bytes from the wire.
@@ -95,6 +101,24 @@ pub enum LinkFrame {
     Attached(Attachments, Vec<u8>),
     /// The last frame.
     End(End),
+}
+
+/// A frame of the stream that all channels share: a [`LinkFrame`] after the channel's name, a variable-length number.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Posted {
+    /// The channel.
+    pub link: LinkId,
+    /// What comes by it.
+    pub piece: Piece,
+}
+
+/// What comes by a channel whose messages are posted.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Piece {
+    /// A message without blobs, or the last frame.
+    Frame(LinkFrame),
+    /// What follows comes by a stream of its own, that begins with [`Head::Rest`].
+    Rest,
 }
 
 /// What a message carries beside its bytes.
@@ -173,6 +197,33 @@ impl Frame for LinkFrame {
     }
 }
 
+impl Frame for Posted {
+    fn limit(kind: u8) -> Result<u32, DecodeError> {
+        match kind {
+            kind::POSTED_MESSAGE | kind::POSTED_ATTACHED => Ok(MAX_POSTED + LONGEST_NAME),
+            kind::POSTED_END => Ok(1 + LONGEST_NAME),
+            kind::POSTED_REST => Ok(LONGEST_NAME),
+            other => Err(DecodeError::Kind(other)),
+        }
+    }
+
+    fn decode(kind: u8, mut body: Vec<u8>) -> Result<Self, DecodeError> {
+        let (link, rest) = postcard::take_from_bytes(&body).map_err(|_| DecodeError::Body)?;
+        body.drain(..body.len() - rest.len());
+        let frame = match kind {
+            kind::POSTED_MESSAGE => LinkFrame::Message(body),
+            kind::POSTED_ATTACHED => match LinkFrame::decode(kind::ATTACHED, body)? {
+                LinkFrame::Attached(attachments, _) if !attachments.blobs.is_empty() => return Err(DecodeError::Body),
+                frame => frame,
+            },
+            kind::POSTED_END => LinkFrame::decode(kind::END, body)?,
+            _ if body.is_empty() => return Ok(Self { link, piece: Piece::Rest }),
+            _ => return Err(DecodeError::Body),
+        };
+        Ok(Self { link, piece: Piece::Frame(frame) })
+    }
+}
+
 impl Frame for OutputFrame {
     fn limit(kind: u8) -> Result<u32, DecodeError> {
         match kind {
@@ -248,6 +299,43 @@ pub fn put_attached_header(out: &mut Vec<u8>, attachments: &Attachments, length:
     header(out, kind::ATTACHED, 4 + attachments.len() + length);
     out.extend((attachments.len() as u32).to_le_bytes());
     out.extend(attachments);
+}
+
+/// Writes a message of bytes alone to the post.
+pub fn put_posted(out: &mut Vec<u8>, link: LinkId, data: &[u8]) {
+    let (name, length) = name(link);
+    header(out, kind::POSTED_MESSAGE, length + data.len());
+    out.extend_from_slice(&name[..length]);
+    out.extend_from_slice(data);
+}
+
+/// Writes a message with ends of channels, and without blobs, to the post.
+pub fn put_posted_attached(out: &mut Vec<u8>, link: LinkId, attachments: &Attachments, data: &[u8]) {
+    let (name, length) = name(link);
+    let attachments = encode(attachments);
+    header(out, kind::POSTED_ATTACHED, length + 4 + attachments.len() + data.len());
+    out.extend_from_slice(&name[..length]);
+    out.extend((attachments.len() as u32).to_le_bytes());
+    out.extend(attachments);
+    out.extend_from_slice(data);
+}
+
+/// Writes the last frame of a channel to the post.
+pub fn put_posted_end(out: &mut Vec<u8>, link: LinkId, end: End) {
+    put(out, kind::POSTED_END, &encode(&(link, end)));
+}
+
+/// Writes to the post that what follows on this channel comes by a stream of its own.
+pub fn put_posted_rest(out: &mut Vec<u8>, link: LinkId) {
+    put(out, kind::POSTED_REST, &encode(&link));
+}
+
+/// A channel's name as it is in the post, and how long that is.
+fn name(link: LinkId) -> ([u8; LONGEST_NAME as usize], usize) {
+    let mut name = [0; LONGEST_NAME as usize];
+    // There is room for each.
+    let length = postcard::to_slice(&link, &mut name).map_or(0, |name| name.len());
+    (name, length)
 }
 
 /// Writes a piece of output, at most [`MAX_OUTPUT`] bytes of it.

@@ -1,19 +1,22 @@
 //! What is on the wire: the frames of each kind of stream.
 //!
 //! A session is one QUIC connection. Its first stream, opened by who dialled, is the control stream: a [`Hello`] each way, then
-//! [`Control`] frames. Everything else has streams of its own, one way each, that begin with a [`Head`]: the messages of one
-//! channel, a module, a blob, what a place prints. So nothing large is ever before a small thing that has to arrive soon.
+//! [`Control`] frames. Everything else has streams that go one way and begin with a [`Head`]. The short messages of all channels
+//! share one, the post, so that they travel together; a channel that has more to say goes on by a stream of its own, as do a module,
+//! a blob, what a place prints. So nothing large is ever before a small thing that has to arrive soon.
 
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Digest, Fingerprint, LinkId, NodeId, PlaceId, RequestId};
 
 /// The versions of the protocol that this crate speaks, oldest and newest.
-pub const VERSIONS: (u16, u16) = (1, 1);
+pub const VERSIONS: (u16, u16) = (2, 2);
 /// The longest control frame. What may be longer is said in parts.
 pub const MAX_CONTROL: u32 = 1 << 20;
 /// The longest message of a place, in bytes.
 pub const MAX_MESSAGE: u32 = 64 << 20;
+/// The longest message in the post, with its list of ends, in bytes.
+pub const MAX_POSTED: u32 = 32 << 10;
 /// The longest list of ends and blobs of one message, encoded.
 pub const MAX_ATTACHMENTS: u32 = 1 << 20;
 /// The largest module, in bytes.
@@ -39,8 +42,12 @@ pub struct Hello {
 /// What a stream that goes one way begins with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Head {
-    /// The messages of one direction of a channel follow, as [`crate::codec::LinkFrame`]s.
+    /// All messages of one direction of a channel follow, as [`crate::codec::LinkFrame`]s.
     Link(LinkId),
+    /// Those that come after what was posted, once [`crate::codec::Piece::Rest`] has said so.
+    Rest(LinkId),
+    /// Short messages of any channel follow, as [`crate::codec::Posted`]. There is at most one such stream each way.
+    Post,
     /// A module follows, as it is, that was [`Control::Want`]ed.
     Module {
         /// Its digest.

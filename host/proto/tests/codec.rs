@@ -7,9 +7,11 @@ mod streams;
 
 use std::fmt::Debug;
 
-use placehost_proto::codec::{self, ControlFrame, DecodeError, Decoder, Frame, HEADER, LinkFrame, MAX_LOG, MAX_OUTPUT, OutputFrame};
-use placehost_proto::frame::{Head, MAX_ATTACHMENTS, MAX_CONTROL, MAX_MESSAGE, VERSIONS};
-use placehost_proto::node;
+use placehost_proto::codec::{
+    self, Attachments, ControlFrame, DecodeError, Decoder, Frame, HEADER, LinkFrame, MAX_LOG, MAX_OUTPUT, OutputFrame, Piece, Posted,
+};
+use placehost_proto::frame::{Head, MAX_ATTACHMENTS, MAX_CONTROL, MAX_MESSAGE, MAX_POSTED, VERSIONS};
+use placehost_proto::{LinkId, node};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -66,6 +68,15 @@ fn put_link_frame(out: &mut Vec<u8>, frame: &LinkFrame) {
     }
 }
 
+fn put_posted(out: &mut Vec<u8>, Posted { link, piece }: &Posted) {
+    match piece {
+        Piece::Frame(LinkFrame::Message(bytes)) => codec::put_posted(out, *link, bytes),
+        Piece::Frame(LinkFrame::Attached(attachments, bytes)) => codec::put_posted_attached(out, *link, attachments, bytes),
+        Piece::Frame(LinkFrame::End(end)) => codec::put_posted_end(out, *link, *end),
+        Piece::Rest => codec::put_posted_rest(out, *link),
+    }
+}
+
 fn header(kind: u8, length: u32) -> Vec<u8> {
     let mut bytes = vec![kind];
     bytes.extend(length.to_le_bytes());
@@ -74,7 +85,7 @@ fn header(kind: u8, length: u32) -> Vec<u8> {
 
 /// Bytes that look like frames: a kind that there is, a length that is about right, and anything.
 fn nearly_frames() -> impl Strategy<Value = Vec<u8>> {
-    let kind = prop_oneof![4 => 1..8_u8, 2 => Just(0x48), 1 => any::<u8>()];
+    let kind = prop_oneof![4 => 1..13_u8, 2 => Just(0x48), 1 => any::<u8>()];
     let length = prop_oneof![8 => 0..40_u32, 1 => any::<u32>()];
     let frame = (kind, length, vec(any::<u8>(), 0..40)).prop_map(|(kind, length, body)| {
         let mut bytes = header(kind, length);
@@ -97,6 +108,7 @@ proptest! {
         survives::<Head>(&bytes, &pieces);
         survives::<LinkFrame>(&bytes, &pieces);
         survives::<OutputFrame>(&bytes, &pieces);
+        survives::<Posted>(&bytes, &pieces);
     }
 
     #[test]
@@ -105,6 +117,7 @@ proptest! {
         survives::<Head>(&bytes, &pieces);
         survives::<LinkFrame>(&bytes, &pieces);
         survives::<OutputFrame>(&bytes, &pieces);
+        survives::<Posted>(&bytes, &pieces);
     }
 
     #[test]
@@ -132,6 +145,11 @@ proptest! {
     #[test]
     fn messages_come_back(all in vec(streams::link_frame(), 0..6), pieces in pieces()) {
         comes_back(all, put_link_frame, &pieces);
+    }
+
+    #[test]
+    fn what_is_posted_comes_back(all in vec(streams::posted(), 0..6), pieces in pieces()) {
+        comes_back(all, put_posted, &pieces);
     }
 
     #[test]
@@ -182,6 +200,12 @@ proptest! {
         let attached = MAX_MESSAGE + MAX_ATTACHMENTS + 4;
         refused::<LinkFrame>(4, attached, attached + over, cut);
         refused::<LinkFrame>(5, 1, 1 + over, cut);
+        // With the channel's name, of ten bytes at most.
+        for kind in [9, 10] {
+            refused::<Posted>(kind, MAX_POSTED + 10, MAX_POSTED + 10 + over, cut);
+        }
+        refused::<Posted>(11, 11, 11 + over, cut);
+        refused::<Posted>(12, 10, 10 + over, cut);
         refused::<OutputFrame>(6, MAX_OUTPUT, MAX_OUTPUT + over, cut);
         refused::<OutputFrame>(7, MAX_OUTPUT, MAX_OUTPUT + over, cut);
         refused::<OutputFrame>(8, MAX_LOG, MAX_LOG + over, cut);
@@ -198,7 +222,15 @@ proptest! {
         refused::<Head>(kind, &[2]);
         refused::<LinkFrame>(kind, &[3, 4, 5]);
         refused::<OutputFrame>(kind, &[6, 7, 8]);
+        refused::<Posted>(kind, &[9, 10, 11, 12]);
     }
+}
+
+#[test]
+fn a_blob_is_not_posted() {
+    let (mut bytes, attachments) = (Vec::new(), Attachments { links: vec![LinkId(2)], blobs: vec![(0, 3)] });
+    codec::put_posted_attached(&mut bytes, LinkId(300), &attachments, b"abc");
+    assert_eq!(decode::<Posted>(&bytes, &[]), (Vec::new(), Err(DecodeError::Body)));
 }
 
 #[test]

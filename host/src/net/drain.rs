@@ -2,11 +2,12 @@
 //!
 //! A message that is dropped closes the ends in it, and so has one that is not even delivered: whoever holds the other ends would
 //! wait for as long as the session lasts. So these streams are read to their end all the same, and what is named in them is taken
-//! and dropped.
+//! and dropped. The same goes for what is posted.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use placehost_proto::LinkId;
 use placehost_proto::codec::{Attachments, Decoder, LinkFrame};
 use placehost_proto::frame::WINDOW;
 use placehost_proto::link::WEIGHT;
@@ -64,11 +65,24 @@ pub(super) async fn drain(hub: &Hub, session: &Arc<Session>, unread: Unread, mut
     }
 }
 
+/// Takes the ends that are named in what was posted, and drops them.
+pub(super) fn drop_posted(hub: &Hub, session: &Arc<Session>, frames: impl IntoIterator<Item = LinkFrame>) {
+    for frame in frames {
+        if let LinkFrame::Attached(attachments, _) = frame
+            && drop_ends(hub, session, attachments.links).is_err()
+        {
+            return;
+        }
+    }
+}
+
+fn drop_ends(hub: &Hub, session: &Arc<Session>, links: Vec<LinkId>) -> Result<(), ()> {
+    links.into_iter().try_for_each(|id| hub.take_channel(session, id).map(drop))
+}
+
 /// Takes the ends and blobs of a message, and drops them.
 async fn drop_attached(hub: &Hub, session: &Arc<Session>, attachments: Attachments) -> Result<(), ()> {
-    for id in attachments.links {
-        drop(hub.take_channel(session, id)?);
-    }
+    drop_ends(hub, session, attachments.links)?;
     for (number, _) in attachments.blobs {
         drop(session.blobs.take(number).await);
     }

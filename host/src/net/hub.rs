@@ -13,14 +13,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use placehost_proto::codec::{Piece, Posted};
 use placehost_proto::frame::{Answer, Ask, Before, Exit, Goodbye};
 use placehost_proto::node::{Action, Config, Event};
 use placehost_proto::{Control, Fingerprint, Hello, LinkId, LinkKey, Node, NodeId, RequestId, Route, SessionKey};
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, watch};
 
 use super::drain::{self, Unread};
 use super::endpoint::{Connection, DialError, Endpoint};
+use super::inbox::Inbox;
 use super::link;
 use super::session::{Incoming, LAST_WORDS, Session, State};
 use crate::channel::{Account, Bounds, Bridge, BridgeKey, Channel, Ending};
@@ -59,7 +61,7 @@ pub(crate) struct Hub(Arc<Inner>);
 struct Inner {
     node: Mutex<Node>,
     sessions: Mutex<HashMap<SessionKey, Arc<Session>>>,
-    links: Mutex<HashMap<LinkKey, mpsc::UnboundedSender<link::Input>>>,
+    links: Mutex<HashMap<LinkKey, Inbox<link::Input>>>,
     handler: OnceLock<Weak<dyn Handler>>,
     endpoint: Endpoint,
     timing: Timing,
@@ -163,11 +165,7 @@ impl Hub {
                     self.sessions().remove(&key);
                 }
             }
-            Action::Link(key, command) => {
-                if let Some(link) = self.links().get(&key) {
-                    let _ = link.send(link::Input::Command(command));
-                }
-            }
+            Action::Link(key, command) => self.to_link(key, link::Input::Command(command)),
             Action::Dial { attempt, node, key, addresses } => {
                 self.0.runtime.spawn(self.clone().dial_introduced(attempt, node, key, addresses));
             }
@@ -218,7 +216,7 @@ impl Hub {
     fn adopt(&self, connection: Connection, dialled: bool) -> Arc<Session> {
         let key = SessionKey(self.0.next_session.fetch_add(1, Ordering::Relaxed));
         let account = Account::new(self.0.session_memory);
-        let (session, work) = Session::new(key, connection, dialled, account);
+        let (session, work) = Session::new(key, connection, dialled, account, &self.0.runtime);
         self.sessions().insert(key, Arc::clone(&session));
         self.act(|node, now| node.handle_connected(now, key, dialled, session.fingerprint()));
         work.start(self, &session);
@@ -301,9 +299,7 @@ impl Hub {
         let accepted = self.act(|node, _| match node.accept_link(route.session, id) {
             Ok(key) => {
                 let inputs = self.add_link(key);
-                if let Some(stream) = session.unpark(id) {
-                    self.to_link(key, link::Input::Stream(route, stream));
-                }
+                session.unpark(id).into_iter().for_each(|input| self.to_link(key, input));
                 Some((key, inputs))
             }
             Err(breach) => {
@@ -331,39 +327,62 @@ impl Hub {
 
     /// A way to tell a link. To be made while the node is locked that has named it: whatever it says of the link from then on, and
     /// each stream, finds it.
-    fn add_link(&self, key: LinkKey) -> mpsc::UnboundedReceiver<link::Input> {
-        let (sender, inputs) = mpsc::unbounded_channel();
-        self.links().insert(key, sender);
+    fn add_link(&self, key: LinkKey) -> Inbox<link::Input> {
+        let inputs = Inbox::default();
+        self.links().insert(key, inputs.clone());
         inputs
     }
 
-    fn run_link(&self, key: LinkKey, route: Route, end: Channel, inputs: mpsc::UnboundedReceiver<link::Input>) {
+    fn run_link(&self, key: LinkKey, route: Route, end: Channel, inputs: Inbox<link::Input>) {
         let bridge = Bridge::new(end);
         let mate = bridge.meet(BridgeKey(key.0));
-        self.0.runtime.spawn(link::run(self.clone(), key, route, bridge, inputs));
+        let run = link::run(self.clone(), key, route, bridge, inputs);
+        match self.session(route.session) {
+            Some(session) => {
+                session.tasks.spawn(run);
+                session.allow_streams(self.node().links_of(route.session));
+            }
+            // It is over, and the link has been told.
+            None => drop(self.0.runtime.spawn(run)),
+        }
         if let Some(BridgeKey(mate)) = mate {
             self.act(|node, _| node.links_met(LinkKey(mate), key));
-        }
-        if let Some(session) = self.session(route.session) {
-            session.allow_streams(self.node().links_of(route.session));
         }
     }
 
     fn to_link(&self, key: LinkKey, input: link::Input) {
         if let Some(link) = self.links().get(&key) {
-            let _ = link.send(input);
+            link.put(input);
         }
     }
 
-    /// A stream of messages came: to its link, or to wait for it.
-    pub(super) fn stream(&self, session: &Arc<Session>, id: LinkId, stream: Incoming) {
+    /// A stream of messages came, of all of a link's or of those after what was posted: to its link, or to wait for it.
+    pub(super) fn stream(&self, session: &Arc<Session>, id: LinkId, rest: bool, stream: Incoming) {
         let route = Route { session: session.key(), id };
         self.act(|node, _| match node.link_at(route) {
-            Some(key) => self.to_link(key, link::Input::Stream(route, stream)),
-            None if node.is_to_come(route) => session.park(id, stream),
+            Some(key) => self.to_link(key, link::Input::Stream { route, rest, stream }),
+            None if node.is_to_come(route) => session.park(id, link::Input::Stream { route, rest, stream }),
             // Its link has ended.
             None => self.drain(route.session, stream),
         });
+    }
+
+    /// Something was posted: each piece to its link, or to wait for it.
+    pub(super) fn posted(&self, session: &Arc<Session>, pieces: impl Iterator<Item = Posted>) {
+        let mut late = Vec::new();
+        self.act(|node, _| {
+            for Posted { link, piece } in pieces {
+                let route = Route { session: session.key(), id: link };
+                match (node.link_at(route), piece) {
+                    (Some(key), piece) => self.to_link(key, link::Input::Posted(route, piece)),
+                    (None, piece) if node.is_to_come(route) => session.park(link, link::Input::Posted(route, piece)),
+                    // Its link has ended.
+                    (None, Piece::Frame(frame)) => late.push(frame),
+                    (None, Piece::Rest) => {}
+                }
+            }
+        });
+        drain::drop_posted(self, session, late);
     }
 
     /// Reads a stream of messages that nobody wants, for what is named in it.
@@ -419,10 +438,11 @@ impl Hub {
     pub(crate) async fn shut_down(&self, why: Goodbye) {
         let sessions: Vec<_> = self.sessions().values().cloned().collect();
         let leaving = watch::Sender::new(());
-        self.links().values().for_each(|link| drop(link.send(link::Input::Leave(leaving.subscribe()))));
+        self.links().values().for_each(|link| link.put(link::Input::Leave(leaving.subscribe())));
         let sent = async {
             leaving.closed().await;
             for session in &sessions {
+                session.outbox.end();
                 session.sent().await;
             }
         };
@@ -447,7 +467,7 @@ impl Hub {
         self.0.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn links(&self) -> MutexGuard<'_, HashMap<LinkKey, mpsc::UnboundedSender<link::Input>>> {
+    fn links(&self) -> MutexGuard<'_, HashMap<LinkKey, Inbox<link::Input>>> {
         self.0.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

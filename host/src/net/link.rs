@@ -1,8 +1,9 @@
-//! One end of a channel that crosses, pumped: from its mailbox to a stream, and from a stream to its mailbox.
+//! One end of a channel that crosses, pumped: from its mailbox to its session, and from there to its mailbox.
 //!
-//! One task for each link. It reads all that is sent to it as soon as it comes, for the sender may send only what it was allowed;
-//! so a place that does not read stops who writes to it, and nobody else. It writes what waits in batches: one small write for each
-//! message would cost more than the message.
+//! A link begins in the [post](super::post) and stays there while it says little at once; then it goes on by a stream of its own. It
+//! reads all that is sent to it as soon as it comes, for the sender may send only what it was allowed; so a place that does not read
+//! stops who writes to it, and nobody else. It writes what waits in batches: one small write for each message would cost more than
+//! the message.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -11,15 +12,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
-use placehost_proto::codec::{self, Attachments, Decoder, LinkFrame};
+use placehost_proto::codec::{self, Attachments, Decoder, LinkFrame, Piece};
 use placehost_proto::frame::{End, Head, WINDOW};
-use placehost_proto::link::{Command, Effect, Link};
+use placehost_proto::link::{Command, Effect, Link, WEIGHT};
 use placehost_proto::{Control, LinkKey, Route};
 use quinn::SendStream;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use super::drain::{self, Unread, weight_of};
 use super::hub::Hub;
+use super::inbox::Inbox;
+use super::post;
 use super::session::{self, Incoming, Session};
 use super::source::Source;
 use crate::channel::{Blob, Bridge, Channel, Ending, Message};
@@ -34,10 +37,35 @@ const STEPS: usize = 64;
 /// What a link is told.
 pub(super) enum Input {
     Command(Command),
-    /// A stream of messages.
-    Stream(Route, Incoming),
+    /// Something that was posted.
+    Posted(Route, Piece),
+    /// A stream of messages: of all by this route, or of the rest, after those that were posted.
+    Stream {
+        route: Route,
+        rest: bool,
+        stream: Incoming,
+    },
     /// This node leaves: what waits is sent, and then nothing more. The receiver is held until that is so.
     Leave(watch::Receiver<()>),
+}
+
+impl Input {
+    /// What it takes of this node's memory before it is read, as messages weigh.
+    pub(super) fn weight(&self) -> u64 {
+        match self {
+            Self::Posted(_, piece) => piece_weight(piece),
+            // What comes by a stream of its own waits there.
+            _ => 0,
+        }
+    }
+}
+
+fn piece_weight(piece: &Piece) -> u64 {
+    match piece {
+        Piece::Frame(LinkFrame::Message(data)) => weight_of(data.len(), &Attachments::default()),
+        Piece::Frame(LinkFrame::Attached(attachments, data)) => weight_of(data.len(), attachments) + WEIGHT * attachments.links.len() as u64,
+        Piece::Frame(LinkFrame::End(_)) | Piece::Rest => WEIGHT,
+    }
 }
 
 type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -47,16 +75,16 @@ struct Pump {
     key: LinkKey,
     link: Link,
     bridge: Bridge,
-    inputs: mpsc::UnboundedReceiver<Input>,
+    inputs: Inbox<Input>,
     out: Option<Outward>,
     /// What is to be written after that, each by its route, the last one with the stream's end.
     ends: VecDeque<(Route, End)>,
-    inward: Option<(Route, Incoming)>,
+    inward: Option<Inflow>,
     /// What came and is not decoded: none, but its room is kept.
     chunks: Vec<Bytes>,
     decoder: Decoder,
-    /// Streams of routes that are not read yet.
-    early: Vec<(Route, Incoming)>,
+    /// What came by routes that are not read yet.
+    early: Vec<Inflow>,
     frames: VecDeque<LinkFrame>,
     /// A message whose blobs have not all come.
     gathering: Option<Work<Option<Message>>>,
@@ -91,12 +119,29 @@ impl Sources {
     }
 }
 
-/// The stream that a link is written to.
+/// What comes by one route: first what is posted, then, perhaps, a stream.
+struct Inflow {
+    route: Route,
+    posted: VecDeque<LinkFrame>,
+    /// How much has been posted.
+    weight: u64,
+    /// Nothing more is posted.
+    rest: bool,
+    stream: Option<Incoming>,
+}
+
+impl Inflow {
+    fn new(route: Route) -> Self {
+        Self { route, posted: VecDeque::new(), weight: 0, rest: false, stream: None }
+    }
+}
+
+/// What a link is written to.
 struct Outward {
     route: Route,
     session: Arc<Session>,
-    stream: Stream,
-    /// What is to be written, of which so many chunks are.
+    way: Way,
+    /// What is to be written to its stream, of which so many chunks are.
     chunks: Vec<Bytes>,
     written: usize,
     /// Nothing comes after that.
@@ -106,13 +151,15 @@ struct Outward {
 /// A stream that can no longer be written to.
 struct Broken;
 
-enum Stream {
+enum Way {
+    /// With all other links, and whether anything has gone so.
+    Post(bool),
     Opening(Work<Option<SendStream>>),
     Open(SendStream),
 }
 
 /// Runs a link to its end.
-pub(super) async fn run(hub: Hub, key: LinkKey, route: Route, bridge: Bridge, inputs: mpsc::UnboundedReceiver<Input>) {
+pub(super) async fn run(hub: Hub, key: LinkKey, route: Route, bridge: Bridge, inputs: Inbox<Input>) {
     let mut pump = Pump {
         hub: hub.clone(),
         key,
@@ -134,31 +181,50 @@ pub(super) async fn run(hub: Hub, key: LinkKey, route: Route, bridge: Bridge, in
     };
     poll_fn(|cx| pump.poll(cx)).await;
     // Before the link is forgotten, so that whoever sees it gone sees its channel ended.
-    let mut inputs = pump.end();
+    let inputs = pump.end();
     hub.link_done(key);
-    // A stream may have come since the end, and before the link was forgotten.
-    while let Ok(input) = inputs.try_recv() {
-        if let Input::Stream(route, stream) = input {
-            hub.drain(route.session, stream);
+    // Something may have come since the end, and before the link was forgotten.
+    while let Some(input) = inputs.take() {
+        match input {
+            Input::Posted(route, piece) => drop_piece(&hub, route, piece),
+            Input::Stream { route, stream, .. } => hub.drain(route.session, stream),
+            Input::Command(_) | Input::Leave(_) => {}
         }
     }
 }
 
+fn drop_piece(hub: &Hub, route: Route, piece: Piece) {
+    if let (Piece::Frame(frame), Some(session)) = (piece, hub.session(route.session)) {
+        drain::drop_posted(hub, &session, [frame]);
+    }
+}
+
 impl Outward {
+    /// Goes on by a stream of its own, if it does not yet. Returns what that begins with.
+    fn open(&mut self) -> Vec<u8> {
+        let mut begin = Vec::new();
+        if let Way::Post(begun) = self.way {
+            let id = self.route.id;
+            if begun {
+                self.session.post(|bytes| codec::put_posted_rest(bytes, id));
+            }
+            codec::put_head(&mut begin, &if begun { Head::Rest(id) } else { Head::Link(id) });
+            let session = Arc::clone(&self.session);
+            self.way = Way::Opening(Box::pin(async move { session.connection().open().await.ok() }));
+        }
+        begin
+    }
+
     fn is_written(&self) -> bool {
         self.chunks.is_empty()
     }
 
-    /// Writes all that is to be written.
+    /// Writes all that is to be written to its stream.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
-        let stream = match &mut self.stream {
-            Stream::Open(stream) => stream,
-            Stream::Opening(opening) => {
-                self.stream = Stream::Open(ready!(opening.as_mut().poll(cx)).ok_or(Broken)?);
-                let Stream::Open(stream) = &mut self.stream else { return Poll::Ready(Err(Broken)) };
-                stream
-            }
-        };
+        if let Way::Opening(opening) = &mut self.way {
+            self.way = Way::Open(ready!(opening.as_mut().poll(cx)).ok_or(Broken)?);
+        }
+        let Way::Open(stream) = &mut self.way else { return Poll::Ready(Ok(())) };
         while self.written < self.chunks.len() {
             // Nothing is written by it where it is not ready.
             let written = ready!(pin!(stream.write_chunks(&mut self.chunks[self.written..])).poll(cx));
@@ -182,10 +248,13 @@ impl Pump {
     fn step(&mut self, cx: &mut Context<'_>, sources: &mut Sources) -> Poll<()> {
         for _ in 0..STEPS {
             let mut progress = false;
-            while let Poll::Ready(Some(input)) = self.inputs.poll_recv(cx) {
+            while let Poll::Ready(input) = self.inputs.poll_take(cx) {
+                sources.inward.stir();
+                if !matches!(input, Input::Posted(..)) {
+                    sources.stir();
+                }
                 self.input(input);
                 self.obey();
-                sources.stir();
                 progress = true;
             }
             if let Some(waker) = sources.inward.due()
@@ -229,17 +298,46 @@ impl Pump {
     fn input(&mut self, input: Input) {
         match input {
             Input::Command(command) => self.link.command(command, &mut self.effects),
-            Input::Stream(route, stream) => match self.link.reads() {
-                Some(reads) if reads == route && self.inward.is_none() => self.inward = Some((route, stream)),
-                Some(_) => self.early.push((route, stream)),
+            Input::Posted(route, piece) => self.posted(route, piece),
+            Input::Stream { route, rest, stream } => match self.inflow(route) {
+                Some(inflow) if inflow.stream.is_none() => {
+                    inflow.rest |= !rest;
+                    inflow.stream = Some(stream);
+                }
+                Some(_) => self.breach(route, "a second stream for a channel"),
                 None => self.hub.drain(route.session, stream),
             },
             Input::Leave(leaving) => self.leaving = Some(leaving),
         }
     }
 
+    /// What has come by this route and is not read, or is to come; none where nobody reads any more.
+    fn inflow(&mut self, route: Route) -> Option<&mut Inflow> {
+        if self.link.reads()? == route {
+            return Some(self.inward.get_or_insert_with(|| Inflow::new(route)));
+        }
+        let at = self.early.iter().position(|early| early.route == route).unwrap_or_else(|| {
+            self.early.push(Inflow::new(route));
+            self.early.len() - 1
+        });
+        self.early.get_mut(at)
+    }
+
+    fn posted(&mut self, route: Route, piece: Piece) {
+        let is_read = self.link.reads() == Some(route);
+        let Some(inflow) = self.inflow(route) else { return drop_piece(&self.hub, route, piece) };
+        // What is read at once is weighed there.
+        inflow.weight += if is_read { 0 } else { piece_weight(&piece) };
+        match piece {
+            _ if inflow.rest => self.breach(route, "something posted for a channel after the last"),
+            _ if inflow.weight >= 2 * WINDOW => self.breach(route, drain::OVERDRAWN),
+            Piece::Frame(frame) => inflow.posted.push_back(frame),
+            Piece::Rest => inflow.rest = true,
+        }
+    }
+
     /// Gives up all but the streams that were not looked at.
-    fn end(self) -> mpsc::UnboundedReceiver<Input> {
+    fn end(self) -> Inbox<Input> {
         self.inputs
     }
 
@@ -259,7 +357,13 @@ impl Pump {
         if self.gathering.is_some() || !self.frames.is_empty() {
             return progress;
         }
-        let Some((_, stream)) = &mut self.inward else { return progress };
+        let Some(inflow) = &mut self.inward else { return progress };
+        if !inflow.posted.is_empty() {
+            self.frames.append(&mut inflow.posted);
+            self.deliver_frames();
+            return true;
+        }
+        let Some(stream) = inflow.stream.as_mut().filter(|_| inflow.rest) else { return progress };
         let mut chunks = std::mem::take(&mut self.chunks);
         let read = stream.poll_chunks(cx, &mut chunks);
         let decoded = session::decode(&mut self.decoder, &chunks, &mut self.frames);
@@ -270,8 +374,9 @@ impl Pump {
             (Poll::Pending, _) => return progress,
             (Poll::Ready(Ok(())), Ok(())) if more => {}
             (_, Err(error)) => {
+                let route = inflow.route;
                 self.inward = None;
-                self.breach(&error.to_string());
+                self.breach(route, &error.to_string());
             }
             // The end without a last frame.
             _ => {
@@ -283,10 +388,8 @@ impl Pump {
         true
     }
 
-    fn breach(&mut self, text: &str) {
-        if let Some(route) = self.link.reads() {
-            self.hub.act(|node, _| node.handle_breach(route.session, text.into()));
-        }
+    fn breach(&mut self, route: Route, text: &str) {
+        self.hub.breach(route.session, text);
         self.link.broken(&mut self.effects);
     }
 
@@ -326,9 +429,9 @@ impl Pump {
     /// Counts what came, and whether that was allowed. Who goes far beyond would fill this node's memory: its session ends.
     fn received(&mut self, weight: u64) -> bool {
         self.link.received(weight);
-        if self.link.is_overdrawn() {
+        if let Some(route) = self.link.reads().filter(|_| self.link.is_overdrawn()) {
             self.frames.clear();
-            self.breach(drain::OVERDRAWN);
+            self.breach(route, drain::OVERDRAWN);
         }
         !self.link.is_overdrawn()
     }
@@ -384,7 +487,7 @@ impl Pump {
                 Poll::Ready(Ok(())) if !out.last => {}
                 // Finished; or broken, which the loss of its session will explain.
                 Poll::Ready(written) => {
-                    if let Some(Outward { session, stream: Stream::Open(stream), .. }) = self.out.take()
+                    if let Some(Outward { session, way: Way::Open(stream), .. }) = self.out.take()
                         && written.is_ok()
                     {
                         session.finish(&self.hub, stream);
@@ -393,12 +496,15 @@ impl Pump {
             }
         }
         if let Some((route, end)) = self.ends.pop_front() {
-            let mut bytes = self.begin(route);
-            codec::put_end(&mut bytes, end);
-            self.write(route, vec![bytes.into()], true);
+            self.write_end(route, end);
             return true;
         }
         let Some(route) = self.link.may_send() else { return false };
+        if let Some(Outward { way: Way::Post(_), session, .. }) = &self.out
+            && session.outbox.poll_room(cx).is_pending()
+        {
+            return false;
+        }
         let mut batch = Vec::new();
         match self.bridge.poll_take(cx, BATCH, &mut batch) {
             Poll::Pending if self.leaving.is_some() => {
@@ -418,60 +524,36 @@ impl Pump {
     }
 
     fn encode(&mut self, route: Route, batch: Vec<Message>) {
-        // Their room is used again.
-        let mut chunks = self.out.as_mut().map(|out| std::mem::take(&mut out.chunks)).unwrap_or_default();
-        let mut small = self.begin(route);
-        for message in batch {
-            let weight = message.weight();
-            let (data, channels, blobs) = message.into_parts();
-            if channels.is_empty() && blobs.is_empty() {
-                codec::put_message_header(&mut small, data.len());
-            } else {
-                let attachments = self.attach(route, channels, blobs);
-                codec::put_attached_header(&mut small, &attachments, data.len());
-            }
-            self.link.sent(weight as u64);
-            if data.len() < LARGE {
-                small.extend_from_slice(&data);
-            } else {
-                chunks.push(Bytes::from(std::mem::take(&mut small)));
-                chunks.push(data.into());
-            }
-        }
-        chunks.push(small.into());
-        chunks.retain(|chunk| !chunk.is_empty());
-        self.write(route, chunks, false);
-    }
-
-    fn attach(&self, route: Route, channels: Vec<Channel>, blobs: Vec<Blob>) -> Attachments {
-        let links = channels.into_iter().filter_map(|end| self.hub.send_end(route.session, end)).collect();
-        let session = self.hub.session(route.session);
-        let blobs = blobs.into_iter().filter_map(|blob| Some(session.as_ref()?.blobs.send(&self.hub, session.as_ref()?, blob))).collect();
-        Attachments { links, blobs }
-    }
-
-    /// What comes before anything else on this route: the head of its stream, unless there is one.
-    fn begin(&self, route: Route) -> Vec<u8> {
-        let mut bytes = Vec::new();
+        self.link.sent(batch.iter().map(|message| message.weight() as u64).sum());
         if self.out.as_ref().is_none_or(|out| out.route != route) {
-            codec::put_head(&mut bytes, &Head::Link(route.id));
+            // Its session is over, which the link will be told.
+            let Some(session) = self.hub.session(route.session) else { return };
+            self.out = Some(Outward { route, session, way: Way::Post(false), chunks: Vec::new(), written: 0, last: false });
         }
-        bytes
+        let Some(out) = &mut self.out else { return };
+        match &mut out.way {
+            Way::Post(begun) if is_short(&batch) => {
+                *begun = true;
+                post(&self.hub, &out.session, route, batch);
+            }
+            _ => {
+                let (begin, chunks) = (out.open(), std::mem::take(&mut out.chunks));
+                out.chunks = encode(&self.hub, &out.session, begin, chunks, batch);
+            }
+        }
     }
 
-    /// Writes what [`Self::begin`] began to the stream of this route, opening it if there is none.
-    fn write(&mut self, route: Route, chunks: Vec<Bytes>, last: bool) {
-        if let Some(out) = &mut self.out
-            && out.route == route
-        {
-            out.chunks = chunks;
-            out.last = last;
-            return;
+    fn write_end(&mut self, route: Route, end: End) {
+        let Some(out) = self.out.as_mut().filter(|out| out.route == route) else { return };
+        if let Way::Post(_) = out.way {
+            out.session.post(|bytes| codec::put_posted_end(bytes, route.id, end));
+            self.out = None;
+        } else {
+            let mut bytes = Vec::new();
+            codec::put_end(&mut bytes, end);
+            out.chunks.push(bytes.into());
+            out.last = true;
         }
-        let Some(session) = self.hub.session(route.session) else { return };
-        let opener = Arc::clone(&session);
-        let opening = Box::pin(async move { opener.connection().open().await.ok() });
-        self.out = Some(Outward { route, session, stream: Stream::Opening(opening), chunks, written: 0, last });
     }
 
     /// Sees what the reader of this end does.
@@ -508,10 +590,7 @@ impl Pump {
                 Effect::Grant(route, bytes) => self.tell(route, Control::Credit(route.id, bytes)),
                 Effect::ReadFrom(route) => {
                     self.decoder = Decoder::default();
-                    if let Some(at) = self.early.iter().position(|(early, _)| *early == route) {
-                        let (_, stream) = self.early.swap_remove(at);
-                        self.inward = Some((route, stream));
-                    }
+                    self.inward = self.early.iter().position(|early| early.route == route).map(|at| self.early.swap_remove(at));
                 }
                 Effect::Moved(route) => self.hub.link_moved(self.key, route),
                 Effect::Done => self.done = true,
@@ -522,18 +601,69 @@ impl Pump {
 
     /// Nobody reads any more what has not been read. What is named in it must not stay open for that.
     fn drop_unread(&mut self) {
-        if let Some((route, stream)) = self.inward.take() {
-            let unread = Unread { frames: std::mem::take(&mut self.frames), decoder: std::mem::take(&mut self.decoder) };
-            self.hub.drain_rest(route.session, unread, stream);
-        }
-        for (route, stream) in self.early.drain(..) {
-            self.hub.drain(route.session, stream);
+        let mut frames = std::mem::take(&mut self.frames);
+        let mut decoder = std::mem::take(&mut self.decoder);
+        for inflow in self.inward.take().into_iter().chain(std::mem::take(&mut self.early)) {
+            frames.extend(inflow.posted);
+            let unread = Unread { frames: std::mem::take(&mut frames), decoder: std::mem::take(&mut decoder) };
+            match (inflow.stream, self.hub.session(inflow.route.session)) {
+                (Some(stream), _) => self.hub.drain_rest(inflow.route.session, unread, stream),
+                (None, Some(session)) => drain::drop_posted(&self.hub, &session, unread.frames),
+                (None, None) => {}
+            }
         }
     }
 
     fn tell(&self, route: Route, control: Control) {
         self.hub.act(|node, _| node.tell(route.session, control));
     }
+}
+
+/// Whether messages go with those of others.
+fn is_short(batch: &[Message]) -> bool {
+    let bytes: usize = batch.iter().map(|message| message.data.len() + WEIGHT as usize).sum();
+    let ends: usize = batch.iter().map(|message| message.channels().len()).sum();
+    bytes <= post::BATCH && ends <= post::ENDS && batch.iter().all(|message| message.blobs().is_empty())
+}
+
+fn post(hub: &Hub, session: &Arc<Session>, route: Route, batch: Vec<Message>) {
+    session.post(|bytes| {
+        for message in batch {
+            let (data, channels, blobs) = message.into_parts();
+            match channels.is_empty() {
+                true => codec::put_posted(bytes, route.id, &data),
+                false => codec::put_posted_attached(bytes, route.id, &attach(hub, session, channels, blobs), &data),
+            }
+        }
+    });
+}
+
+/// What is written to a link's own stream after `begin`, in the room of `chunks`.
+fn encode(hub: &Hub, session: &Arc<Session>, begin: Vec<u8>, mut chunks: Vec<Bytes>, batch: Vec<Message>) -> Vec<Bytes> {
+    let mut small = begin;
+    for message in batch {
+        let (data, channels, blobs) = message.into_parts();
+        if channels.is_empty() && blobs.is_empty() {
+            codec::put_message_header(&mut small, data.len());
+        } else {
+            codec::put_attached_header(&mut small, &attach(hub, session, channels, blobs), data.len());
+        }
+        if data.len() < LARGE {
+            small.extend_from_slice(&data);
+        } else {
+            chunks.push(Bytes::from(std::mem::take(&mut small)));
+            chunks.push(data.into());
+        }
+    }
+    chunks.push(small.into());
+    chunks.retain(|chunk| !chunk.is_empty());
+    chunks
+}
+
+fn attach(hub: &Hub, session: &Arc<Session>, channels: Vec<Channel>, blobs: Vec<Blob>) -> Attachments {
+    let links = channels.into_iter().filter_map(|end| hub.send_end(session.key(), end)).collect();
+    let blobs = blobs.into_iter().map(|blob| session.blobs.send(hub, session, blob)).collect();
+    Attachments { links, blobs }
 }
 
 fn to_end(ending: Ending) -> End {

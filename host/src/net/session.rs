@@ -1,7 +1,7 @@
 //! One session's connection: its control stream, and the streams that come.
 //!
-//! Three tasks: one reads control frames and hands what they lead to on to whoever handles it, in that order, one writes control
-//! frames, and one takes the streams that the peer opens. All end with the connection. What usually follows at once is done by the
+//! Four tasks: one reads control frames and hands what they lead to on to whoever handles it, in that order, one writes control
+//! frames, one takes the streams that the peer opens, and one does the work of all links. All end with the connection. What usually follows at once is done by the
 //! same task: to wake another costs as much as all else about a frame.
 
 use std::collections::HashMap;
@@ -15,16 +15,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use placehost_proto::codec::{self, ControlFrame, DecodeError, Decoder, Frame};
-use placehost_proto::frame::{Answer, Goodbye, Head};
+use placehost_proto::frame::{Answer, Goodbye, Head, WINDOW};
 use placehost_proto::node::Event;
 use placehost_proto::{Control, Fingerprint, Hello, LinkId, RequestId, SessionKey};
 use quinn::{ReadError, RecvStream, SendStream};
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::blob::Blobs;
 use super::endpoint::Connection;
 use super::hub::Hub;
+use super::link;
 use super::output::Outputs;
+use super::post::{self, Outbox};
+use super::tasks::Tasks;
 use crate::channel::Account;
 
 /// Control frames go before everything else.
@@ -33,6 +37,8 @@ const FIRST: i32 = 100;
 const TOGETHER: usize = 64 << 10;
 /// A peer that lets this many control frames wait for it does not listen.
 const MAX_QUEUED: u64 = 1 << 18;
+/// What may be kept that was posted for links that are not known yet.
+const MAX_PARKED: u64 = 4 * WINDOW;
 /// The streams that a peer may have open beyond what its links need.
 const SPARE_STREAMS: usize = 1024;
 /// How long a stream may take to say what it is.
@@ -56,9 +62,16 @@ pub(crate) struct Session {
     events: mpsc::UnboundedSender<Event>,
     state: watch::Sender<State>,
     peer: OnceLock<Hello>,
-    parked: Mutex<HashMap<LinkId, Incoming>>,
+    /// What has come for links that are not known yet.
+    parked: Mutex<Parked>,
+    unparked: Notify,
     answers: Mutex<HashMap<RequestId, mpsc::UnboundedSender<Answer>>>,
     allowed: AtomicU64,
+    /// What its links do.
+    pub(super) tasks: Tasks,
+    pub(super) outbox: Outbox,
+    /// The peer has begun to post.
+    posting: AtomicBool,
     pub(super) blobs: Blobs,
     pub(crate) outputs: Outputs,
     /// Whoever has something under way to the peer holds a receiver until that has arrived.
@@ -72,6 +85,13 @@ pub(crate) struct Session {
     closed: Notify,
     /// This side has said goodbye, or is about to.
     closing: AtomicBool,
+}
+
+#[derive(Default)]
+struct Parked {
+    links: HashMap<LinkId, Vec<link::Input>>,
+    /// What of it was posted, as messages weigh.
+    posted: u64,
 }
 
 /// How far a session has come.
@@ -133,7 +153,13 @@ impl Incoming {
 }
 
 impl Session {
-    pub(super) fn new(key: SessionKey, connection: Connection, dialled: bool, account: Arc<Account>) -> (Arc<Self>, Work) {
+    pub(super) fn new(
+        key: SessionKey,
+        connection: Connection,
+        dialled: bool,
+        account: Arc<Account>,
+        runtime: &Handle,
+    ) -> (Arc<Self>, Work) {
         let (out, outs) = mpsc::unbounded_channel();
         let (events, happened) = mpsc::unbounded_channel();
         let session = Self {
@@ -147,8 +173,12 @@ impl Session {
             state: watch::Sender::new(State::Greeting),
             peer: OnceLock::new(),
             parked: Mutex::default(),
+            unparked: Notify::new(),
             answers: Mutex::default(),
             allowed: AtomicU64::new(0),
+            tasks: Tasks::start(runtime),
+            outbox: Outbox::default(),
+            posting: AtomicBool::new(false),
             blobs: Blobs::default(),
             outputs: Outputs::default(),
             sending: watch::Sender::new(()),
@@ -239,13 +269,29 @@ impl Session {
         lock(&self.answers).insert(request, answers);
     }
 
-    /// Keeps a stream until its link is known. The peer can open no more of them than it is allowed streams.
-    pub(super) fn park(&self, id: LinkId, stream: Incoming) {
-        lock(&self.parked).insert(id, stream);
+    /// Keeps what has come for a link until that is known. The peer can open no more streams than it is allowed, and where much is
+    /// kept that was posted, no more of that is [read](Self::has_room).
+    pub(super) fn park(&self, id: LinkId, input: link::Input) {
+        let mut parked = lock(&self.parked);
+        parked.posted += input.weight();
+        parked.links.entry(id).or_default().push(input);
     }
 
-    pub(super) fn unpark(&self, id: LinkId) -> Option<Incoming> {
-        lock(&self.parked).remove(&id)
+    /// What was kept for a link, in the order in which it came.
+    pub(super) fn unpark(&self, id: LinkId) -> Vec<link::Input> {
+        let mut parked = lock(&self.parked);
+        let Some(inputs) = parked.links.remove(&id) else { return Vec::new() };
+        parked.posted -= inputs.iter().map(link::Input::weight).sum::<u64>();
+        self.unparked.notify_one();
+        inputs
+    }
+
+    /// Resolves when more may be kept. What it waits for comes by other streams: who posts names a link before it posts on it, or has
+    /// said on the control stream what will.
+    pub(super) async fn has_room(&self) {
+        while lock(&self.parked).posted > MAX_PARKED {
+            self.unparked.notified().await;
+        }
     }
 
     /// Lets the peer open a stream for each of its links, and some more. Each that is allowed costs memory, so they grow with
@@ -255,6 +301,11 @@ impl Session {
         if self.allowed.fetch_max(wanted, Ordering::Relaxed) < wanted {
             self.connection.allow_streams(wanted);
         }
+    }
+
+    /// Adds what `put` writes to what is posted.
+    pub(super) fn post(&self, put: impl FnOnce(&mut Vec<u8>)) {
+        self.outbox.put(|| self.sending(), put);
     }
 
     /// Something is under way to the peer until this is dropped: a clean goodbye waits for that.
@@ -347,6 +398,7 @@ fn handle(hub: &Hub, session: &Arc<Session>, event: Event) -> ControlFlow<()> {
             let _ = session.peer.set(hello);
             session.allow_streams(0);
             hub.runtime().spawn(accept_streams(hub.clone(), Arc::clone(session)));
+            session.tasks.spawn(post::send(hub.clone(), Arc::clone(session)));
             if let Some(handler) = hub.handler() {
                 handler.up(session);
             }
@@ -377,7 +429,9 @@ fn handle(hub: &Hub, session: &Arc<Session>, event: Event) -> ControlFlow<()> {
         Event::Down(why) => {
             let was_up = session.is_up();
             lock(&session.answers).clear();
-            lock(&session.parked).clear();
+            *lock(&session.parked) = Parked::default();
+            session.unparked.notify_one();
+            session.outbox.end();
             session.blobs.clear();
             session.outputs.clear();
             session.state.send_if_modified(|state| match state {
@@ -558,7 +612,10 @@ async fn head(mut stream: RecvStream, reading: watch::Receiver<()>) -> Result<Op
 
 async fn route(hub: &Hub, session: &Arc<Session>, head: Head, stream: Incoming) {
     match head {
-        Head::Link(id) => hub.stream(session, id, stream),
+        Head::Link(id) => hub.stream(session, id, false, stream),
+        Head::Rest(id) => hub.stream(session, id, true, stream),
+        Head::Post if session.posting.swap(true, Ordering::Relaxed) => hub.breach(session.key, "a second stream of what is posted"),
+        Head::Post => session.tasks.spawn(post::receive(hub.clone(), Arc::clone(session), stream)),
         Head::Blob { number, digest, size } => super::blob::receive(hub, session, stream, number, digest, size).await,
         Head::Module { digest, size } => {
             if let Some(handler) = hub.handler() {

@@ -9,7 +9,7 @@
 use std::fmt::Debug;
 
 use libfuzzer_sys::fuzz_target;
-use placehost_proto::codec::{ControlFrame, DecodeError, Decoder, Frame, HEADER, LinkFrame, OutputFrame};
+use placehost_proto::codec::{ControlFrame, DecodeError, Decoder, Frame, HEADER, LinkFrame, OutputFrame, Posted};
 use placehost_proto::frame::Head;
 
 /// What may be held of a frame before it has arrived.
@@ -45,4 +45,5 @@ fuzz_target!(|input: (u8, &[u8])| {
     survives::<Head>(bytes, at);
     survives::<LinkFrame>(bytes, at);
     survives::<OutputFrame>(bytes, at);
+    survives::<Posted>(bytes, at);
 });

@@ -1,6 +1,6 @@
 //! Arbitrary greetings, and frames of the streams beside the control stream.
 
-use placehost_proto::codec::{Attachments, LinkFrame, OutputFrame};
+use placehost_proto::codec::{Attachments, LinkFrame, OutputFrame, Piece, Posted};
 use placehost_proto::frame::{Head, LogLevel, LogLine, VERSIONS};
 use placehost_proto::{Hello, LinkId, NodeId, RequestId};
 use proptest::collection::vec;
@@ -21,6 +21,8 @@ pub(crate) fn hello() -> impl Strategy<Value = Hello> {
 pub(crate) fn head() -> impl Strategy<Value = Head> {
     prop_oneof![
         any::<u64>().prop_map(|id| Head::Link(LinkId(id))),
+        any::<u64>().prop_map(|id| Head::Rest(LinkId(id))),
+        Just(Head::Post),
         (digest(), any::<u64>()).prop_map(|(digest, size)| Head::Module { digest, size }),
         (any::<u64>(), digest(), any::<u64>()).prop_map(|(number, digest, size)| Head::Blob { number, digest, size }),
         any::<u64>().prop_map(|id| Head::Output(RequestId(id))),
@@ -34,6 +36,16 @@ pub(crate) fn link_frame() -> impl Strategy<Value = LinkFrame> {
         (attachments, vec(any::<u8>(), 0..600)).prop_map(|(attachments, bytes)| LinkFrame::Attached(attachments, bytes)),
         end().prop_map(LinkFrame::End),
     ]
+}
+
+/// What may be posted: no blobs are.
+pub(crate) fn posted() -> impl Strategy<Value = Posted> {
+    let piece = link_frame().prop_map(|frame| match frame {
+        LinkFrame::Attached(attachments, bytes) => LinkFrame::Attached(Attachments { blobs: Vec::new(), ..attachments }, bytes),
+        frame => frame,
+    });
+    let piece = prop_oneof![5 => piece.prop_map(Piece::Frame), 1 => Just(Piece::Rest)];
+    (prop_oneof![link(), any::<u64>().prop_map(LinkId)], piece).prop_map(|(link, piece)| Posted { link, piece })
 }
 
 pub(crate) fn output_frame() -> impl Strategy<Value = OutputFrame> {

@@ -196,10 +196,14 @@ impl Peer {
     }
 
     /// The messages of a channel.
-    async fn sends(&self, link: LinkId, mut frames: Vec<u8>) -> SendStream {
+    async fn sends(&self, link: LinkId, frames: Vec<u8>) -> SendStream {
+        self.opens(&Head::Link(link), frames).await
+    }
+
+    async fn opens(&self, head: &Head, mut frames: Vec<u8>) -> SendStream {
         let mut stream = self.connection.open().await.expect("it may be opened");
         let mut bytes = Vec::new();
-        codec::put_head(&mut bytes, &Head::Link(link));
+        codec::put_head(&mut bytes, head);
         bytes.append(&mut frames);
         // Where the session ends for it, not all of it is taken.
         let _ = stream.write_all(&bytes).await;
@@ -219,6 +223,17 @@ fn message_with(attachments: &Attachments) -> Vec<u8> {
     let mut bytes = Vec::new();
     codec::put_attached_header(&mut bytes, attachments, 0);
     bytes
+}
+
+/// What `put` posts.
+fn posted(put: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    put(&mut bytes);
+    bytes
+}
+
+async fn gets(channel: &Channel) -> Vec<u8> {
+    tokio::time::timeout(PATIENCE, channel.get()).await.expect("nothing comes").expect("it is open").data
 }
 
 fn is_breach(control: &Control, says: &str) -> bool {
@@ -401,4 +416,165 @@ async fn who_does_not_read_keeps_nobody_from_leaving() {
     tokio::time::timeout(PATIENCE, hub.shut_down(Goodbye::Done)).await.expect("it leaves");
     // What came is there.
     assert!(channel.get().await.is_ok());
+}
+
+#[tokio::test]
+async fn what_is_posted_and_what_follows_by_a_stream_is_read_in_order() {
+    let lab = Lab::new();
+    let mut peer = lab.peer().await;
+    // Before the link is known, and the stream before what it follows.
+    let last = message(3);
+    let mut end = last.clone();
+    codec::put_end(&mut end, End::Closed);
+    let _rest = peer.opens(&Head::Rest(LinkId(0)), end).await;
+    let mut post = peer.opens(&Head::Post, posted(|bytes| codec::put_posted(bytes, LinkId(0), b"a"))).await;
+    peer.is_heard().await;
+    peer.looks_up("kept", LinkId(0)).await;
+    let channel = lab.kept().await;
+    assert_eq!(gets(&channel).await, b"a");
+    peer.is_heard().await;
+    assert_eq!(channel.pending(), 0, "it follows on what has not come");
+    let more = posted(|bytes| {
+        codec::put_posted(bytes, LinkId(0), b"b");
+        codec::put_posted_rest(bytes, LinkId(0));
+    });
+    post.write_all(&more).await.expect("it is taken");
+    assert_eq!(gets(&channel).await, b"b");
+    assert_eq!(gets(&channel).await, [0; 3]);
+    assert!(channel.get().await.is_err(), "it has ended");
+    // What others post goes on.
+    peer.looks_up("kept", LinkId(2)).await;
+    let all = posted(|bytes| {
+        codec::put_posted(bytes, LinkId(2), b"c");
+        codec::put_posted_end(bytes, LinkId(2), End::Closed);
+    });
+    post.write_all(&all).await.expect("it is taken");
+    let channel = lab.kept().await;
+    assert_eq!(gets(&channel).await, b"c");
+    assert!(channel.get().await.is_err(), "it has ended");
+}
+
+#[tokio::test]
+async fn who_posts_what_may_not_be_loses_its_session() {
+    let lab = Lab::new();
+    let after = posted(|bytes| {
+        codec::put_posted_rest(bytes, LinkId(0));
+        codec::put_posted(bytes, LinkId(0), b"a");
+    });
+    let beyond = posted(|bytes| (0..3 * WINDOW / (16 << 10)).for_each(|_| codec::put_posted(bytes, LinkId(0), &[0; 16 << 10])));
+    for (bytes, says) in [
+        (after, "something posted for a channel after the last"),
+        (beyond, "more on a channel than it was allowed to send"),
+        (message(3), "a frame of the unknown kind 3"),
+    ] {
+        let mut peer = lab.peer().await;
+        peer.looks_up("kept", LinkId(0)).await;
+        let _post = peer.opens(&Head::Post, bytes).await;
+        peer.hears(|control| is_breach(control, says)).await;
+    }
+    let mut peer = lab.peer().await;
+    let _posts = (peer.opens(&Head::Post, Vec::new()).await, peer.opens(&Head::Post, Vec::new()).await);
+    peer.hears(|control| is_breach(control, "a second stream of what is posted")).await;
+    let mut peer = lab.peer().await;
+    peer.looks_up("kept", LinkId(0)).await;
+    let _streams = (peer.sends(LinkId(0), message(1)).await, peer.sends(LinkId(0), message(1)).await);
+    peer.hears(|control| is_breach(control, "a second stream for a channel")).await;
+}
+
+#[tokio::test]
+async fn ends_that_are_posted_after_their_link_are_closed() {
+    let lab = Lab::new();
+    let mut peer = lab.peer().await;
+    peer.looks_up("dropped", LinkId(0)).await;
+    peer.ends(LinkId(0)).await;
+    let with_end = |link, end| {
+        let attachments = Attachments { links: vec![LinkId(end)], blobs: Vec::new() };
+        posted(|bytes| codec::put_posted_attached(bytes, LinkId(link), &attachments, b""))
+    };
+    let mut post = peer.opens(&Head::Post, with_end(0, 2)).await;
+    peer.ends(LinkId(2)).await;
+    // Also behind what there is no memory for, and where the reader has gone and the link has not.
+    peer.looks_up("dropped", LinkId(4)).await;
+    peer.hears(|control| *control == Control::Gone(LinkId(4), End::Closed)).await;
+    post.write_all(&with_end(4, 6)).await.expect("it is taken");
+    peer.ends(LinkId(6)).await;
+    post.write_all(&posted(|bytes| codec::put_posted_end(bytes, LinkId(4), End::Closed))).await.expect("it is taken");
+    lab.is_still().await;
+}
+
+#[tokio::test]
+async fn what_is_posted_for_links_that_are_not_known_is_kept_within_bounds() {
+    const EACH: usize = 64;
+    let lab = Lab::new();
+    let mut peer = lab.peer().await;
+    // Twice what is kept, and one whose link is known behind it.
+    let links = (0..8).map(|n| LinkId(2 * n + 2));
+    peer.looks_up("kept", LinkId(0)).await;
+    let known = lab.kept().await;
+    let all = posted(|bytes| {
+        links.clone().for_each(|link| (0..EACH).for_each(|_| codec::put_posted(bytes, link, &[1; 15 << 10])));
+        codec::put_posted(bytes, LinkId(0), b"behind");
+    });
+    let mut post = peer.opens(&Head::Post, Vec::new()).await;
+    let written = tokio::spawn(async move { post.write_all(&all).await.map(|()| post) });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    peer.is_heard().await;
+    assert_eq!(known.pending(), 0, "all of it is kept");
+    for link in links {
+        peer.looks_up("kept", link).await;
+        let channel = lab.kept().await;
+        for _ in 0..EACH {
+            assert_eq!(gets(&channel).await.len(), 15 << 10);
+        }
+    }
+    assert_eq!(gets(&known).await, b"behind");
+    written.await.expect("it does not panic").expect("it is taken");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn short_and_long_messages_of_a_channel_keep_their_order() {
+    let lab = Lab::new();
+    let (hub, _places, session) = lab.node().await;
+    let mut readers = Vec::new();
+    for first_long in [0_u32, 1, 40, 1000] {
+        let (here, there) = Channel::pair(Bounds::default());
+        let link = hub.send_end(session.key(), there).expect("the session is up");
+        assert!(hub.ask(session.key(), Ask::Lookup { name: "kept".into(), link }, |_| {}));
+        let channel = lab.kept().await;
+        readers.push(tokio::spawn(async move {
+            for n in 0..200_u32 {
+                let message = gets(&channel).await;
+                assert_eq!(message[..4], n.to_le_bytes());
+            }
+            assert!(channel.get().await.is_err(), "it has ended");
+        }));
+        for n in 0..200_u32 {
+            let mut message = n.to_le_bytes().to_vec();
+            message.resize(if n >= first_long && n % 3 == first_long % 3 { 40 << 10 } else { 10 }, 7);
+            here.put(message).await.expect("somebody reads");
+        }
+    }
+    for reader in readers {
+        reader.await.expect("it does not panic");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_posted_arrives_before_a_goodbye() {
+    for _ in 0..20 {
+        let lab = Lab::new();
+        let (hub, _places, session) = lab.node().await;
+        let (here, there) = Channel::pair(Bounds { messages: 1000, bytes: 1 << 30 });
+        let link = hub.send_end(session.key(), there).expect("the session is up");
+        assert!(hub.ask(session.key(), Ask::Lookup { name: "kept".into(), link }, |_| {}));
+        let channel = lab.kept().await;
+        for n in 0..100_u8 {
+            here.put(vec![n; 10]).await.expect("there is room");
+        }
+        hub.shut_down(Goodbye::Done).await;
+        for n in 0..100_u8 {
+            assert_eq!(gets(&channel).await, [n; 10]);
+        }
+        assert_eq!(channel.get().await.map(|message| message.data), Err(GetError::NodeLost));
+    }
 }
