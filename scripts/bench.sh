@@ -164,6 +164,7 @@ start_node
 far=$address
 bench --allow-nodes far_spawn -- "$far" 2000
 bench --allow-nodes far -- "$far"
+bench --allow-nodes far_beside -- "$far" 5000
 bench --allow-nodes recovery -- 200 "$far" 2>/dev/null
 bench --allow-nodes far_channels -- "$far" 10000
 bench --allow-nodes rpc -- "$far"

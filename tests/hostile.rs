@@ -29,7 +29,7 @@ struct Stage {
 /// What a liar may make a node take at once, in KiB.
 const AT_MOST: u64 = 256 << 10;
 /// What one who names all the links that a session may have can make it take at once, in KiB: half of what three would.
-const ALL_LINKS: u64 = 1280 << 10;
+const ALL_LINKS: u64 = 640 << 10;
 /// How long the honest wait between two requests.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -196,6 +196,16 @@ fn lengths_beyond_all_limits_end_the_session() {
             });
             is_sent_away(member, too_long);
         }
+        for frame in [
+            frame(|out| codec::put_posted(out, LinkId(0), b"")),
+            frame(|out| codec::put_posted_attached(out, LinkId(0), &Attachments::default(), b"")),
+            frame(|out| codec::put_posted_end(out, LinkId(0), End::Closed)),
+            frame(|out| codec::put_posted_rest(out, LinkId(0))),
+        ] {
+            let member = stage.member();
+            let _stream = run(member.raw_stream(&[head(&Head::Post), endless(frame)].concat()));
+            is_sent_away(member, too_long);
+        }
     });
 }
 
@@ -232,6 +242,8 @@ fn garbage_ends_the_session() {
         for (bytes, says) in [
             (unknown.clone(), "a frame of the unknown kind 238"),
             (senseless(head(&Head::Module { digest: Digest([0; 32]), size: 5 })), "a frame that makes no sense"),
+            ([head(&Head::Post), unknown.clone()].concat(), "a frame of the unknown kind 238"),
+            ([head(&Head::Post), senseless(frame(|out| codec::put_posted_rest(out, LinkId(0))))].concat(), "a frame that makes no sense"),
         ] {
             let member = stage.member();
             let _stream = run(member.raw_stream(&bytes));
@@ -250,6 +262,28 @@ fn garbage_ends_the_session() {
             });
             is_sent_away(member, says);
         }
+    });
+}
+
+#[test]
+fn what_is_posted_for_nobody_is_kept_within_bounds() {
+    // What is kept, what waits in the stream, and what the allocator makes of both.
+    survives_within(32 << 10, &[], |stage| {
+        let mut member = stage.member();
+        run(async {
+            let mut post = member.stream(&Head::Post).await;
+            let pieces: Vec<u8> = (0..64).flat_map(|n| frame(|out| codec::put_posted(out, LinkId(2 * n), &noise(16 << 10)))).collect();
+            // 256 MiB, of which the node takes what it may.
+            let all = async {
+                for _ in 0..256 {
+                    post.write_all(&pieces).await.expect("the node goes on");
+                }
+            };
+            assert!(timeout(Duration::from_millis(300), all).await.is_err(), "it takes all");
+            member.tell(&Control::Ping(7));
+            member.hear(|control| matches!(control, Control::Pong(7)).then_some(())).await;
+        });
+        member.leave();
     });
 }
 
@@ -631,7 +665,7 @@ fn as_many_links_as_there_may_be_are_given_back() {
     for _ in 0..3 {
         stage.bears(&mut honest, &|stage| brings(stage, (1..200_000).map(|n| 2 * n), "too many links"));
     }
-    // They take 6 KiB each, and the last ones what the first ones took.
+    // They take 3 KiB each, and the last ones what the first ones took.
     let peak = Held::by(&stage.node).peak;
     assert!(peak < ALL_LINKS, "it took {peak} KiB at once");
     honest.ends_well();

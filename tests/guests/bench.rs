@@ -219,6 +219,33 @@ fn far(_: Channel) -> places::Result {
     measure("tput_many", sink::at(&node).spawn()?, 64, n, &put_many)
 }
 
+/// Round trips to that node beside a channel to it that is always full: the latencies.
+#[places::start]
+fn far_beside(_: Channel) -> places::Result {
+    let (node, n) = (far_node()?, number(1)?);
+    let (echo, feeder) = (echo::at(&node).spawn()?, feeder::spawn()?);
+    feeder.put(slow_sink::at(&node).spawn()?.into_channel())?;
+    let mut times = Vec::with_capacity(n);
+    for _ in 0..n {
+        let start = Instant::now();
+        echo.put_get(&[0; 64])?;
+        times.push(start.elapsed().as_secs_f64() * 1e6);
+    }
+    times.sort_by(f64::total_cmp);
+    report("far.beside_bulk.p50", times[n / 2], "us");
+    report("far.beside_bulk.p99", times[n * 99 / 100], "us");
+    Ok(())
+}
+
+/// Fills a channel as long as it is there.
+#[places::start]
+fn feeder(ch: Channel<End, ()>) -> places::Result {
+    let (end, message) = (ch.get()?, vec![7; 1 << 20]);
+    loop {
+        end.put(&message)?;
+    }
+}
+
 /// The first use of this module on that node: shipped, compiled, started.
 #[places::start]
 fn far_first(_: Channel) -> places::Result {

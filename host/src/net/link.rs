@@ -31,8 +31,8 @@ use crate::channel::{Blob, Bridge, Channel, Ending, Message};
 const BATCH: usize = 128 << 10;
 /// From this size on, a message's bytes are handed on rather than copied.
 const LARGE: usize = 4 << 10;
-/// After this many steps others have a turn.
-const STEPS: usize = 64;
+/// After this many steps, each of a batch at most, the other links of the session have a turn.
+const STEPS: usize = 4;
 
 /// What a link is told.
 pub(super) enum Input {

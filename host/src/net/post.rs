@@ -53,11 +53,11 @@ impl Outbox {
     /// Posts what `put` writes. Ends of channels that are named in it are to be made links there: nothing can be posted on them before.
     pub(super) fn put(&self, sending: impl FnOnce() -> watch::Receiver<()>, put: impl FnOnce(&mut Vec<u8>)) {
         let mut inner = self.lock();
-        put(&mut inner.bytes);
-        // The session is over, or about to be.
+        // The session is over, or about to be. What is named has to end all the same.
         if inner.ended {
-            return inner.bytes.clear();
+            return put(&mut Vec::new());
         }
+        put(&mut inner.bytes);
         inner.sending.get_or_insert_with(sending);
         if let Some(writer) = inner.writer.take() {
             drop(inner);
@@ -133,5 +133,38 @@ pub(super) async fn receive(hub: Hub, session: Arc<Session>, mut stream: Incomin
             return hub.breach(session.key(), &error.to_string());
         }
         session.has_room().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_ready(outbox: &Outbox) -> bool {
+        outbox.poll_room(&Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    #[test]
+    fn links_wait_while_much_is_to_be_written() {
+        let (outbox, session) = (Outbox::default(), watch::Sender::new(()));
+        let take = || outbox.poll_take(&Context::from_waker(Waker::noop())).map(|bytes| bytes.len());
+        assert_eq!(take(), Poll::Pending);
+        assert!(is_ready(&outbox));
+        outbox.put(|| session.subscribe(), |bytes| bytes.resize(ROOM, 0));
+        assert!(!is_ready(&outbox));
+        assert_eq!(session.receiver_count(), 1, "a goodbye waits for it");
+        assert_eq!(take(), Poll::Ready(ROOM));
+        assert!(is_ready(&outbox));
+    }
+
+    #[test]
+    fn nothing_is_posted_after_the_end_and_nobody_waits() {
+        let (outbox, session) = (Outbox::default(), watch::Sender::new(()));
+        outbox.put(|| session.subscribe(), |bytes| bytes.resize(ROOM, 0));
+        outbox.end();
+        assert!(is_ready(&outbox));
+        outbox.put(|| session.subscribe(), |bytes| bytes.push(1));
+        let take = || outbox.poll_take(&Context::from_waker(Waker::noop())).map(|bytes| bytes.len());
+        assert_eq!((take(), take()), (Poll::Ready(ROOM), Poll::Ready(0)), "what was posted before is written");
     }
 }
