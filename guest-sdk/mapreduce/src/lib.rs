@@ -42,6 +42,7 @@
 //! * [`mapper`](macro@mapper), [`combiner`](macro@combiner), [`partitioner`](macro@partitioner), [`reducer`](macro@reducer) and
 //!   [`outputer`](macro@outputer) make of functions what a [`Job`] is made of. Their types have to fit each other.
 //! * [`Tasks`] are lines of files or of objects in stores, or values of the program's own. [`Emit`] takes pairs, [`Values`] are those of one key.
+//! * [`words`] finds the words of a text, in less time than the standard library.
 //! * Keys and values are any types of serde's. Keys have the order that `#[derive(PartialOrd)]` gives, whatever else their type says.
 //! * [`Workers`] are kept from one job to the next.
 //!
