@@ -284,7 +284,9 @@ impl Coordinator<'_> {
                     }
                 }
             }
-            FromAgent::Ended { job, slot, reason, offset } if job == current => self.slot_ended(Site { worker, slot }, reason, offset),
+            FromAgent::Ended { job, slot, tries, reason, offset } if job == current => {
+                self.slot_ended(Site { worker, slot }, tries, reason, offset)
+            }
             // Of a job before.
             _ => Ok(()),
         }
@@ -413,10 +415,15 @@ impl Coordinator<'_> {
     }
 
     /// A slot has ended: what it did has failed, unless that is done elsewhere; what it had before it has not.
-    fn slot_ended(&mut self, site: Site, reason: Reason, offset: Option<u64>) -> Result<(), Error> {
-        let mut queue = self.queues.remove(&site).unwrap_or_default();
-        let first = queue.pop_front();
-        self.drop_all(queue)?;
+    fn slot_ended(&mut self, site: Site, tries: Vec<Try>, reason: Reason, offset: Option<u64>) -> Result<(), Error> {
+        // What it was given meanwhile is its successor's.
+        if let Some(queue) = self.queues.get_mut(&site) {
+            queue.retain(|at| !tries.contains(at));
+        }
+        self.begins(site);
+        let mut tries = tries.into_iter();
+        let first = tries.next();
+        self.drop_all(tries)?;
         match first {
             // It had said so before it ended, and all of its results have been sent.
             Some(at) if at.kind == Kind::Reduce && self.commit.has_said_all(at) => Ok(()),
