@@ -33,7 +33,8 @@
 //! | `word_count.rs`        | MapReduce: a combiner                                 | `placehost run word_count.wasm main --dir .::/data` |
 //! | `inverted_index.rs`    | MapReduce: a partitioner                              | `placehost run inverted_index.wasm main --dir .::/data` |
 //! | `distributed_grep.rs`  | MapReduce: no reducer                                 | `placehost run distributed_grep.wasm main --dir .::/data -- word` |
-//! | `terasort.rs`          | MapReduce: a sort                                     | `placehost run terasort.wasm main -- 100000`    |
+//! | `terasort.rs`          | MapReduce: a sort of what it makes                    | `placehost run terasort.wasm main -- 100000`    |
+//! | `sort.rs`              | MapReduce: a sort of files, in parts of equal size    | `placehost run sort.wasm main --dir .::/data`   |
 //! | `pagerank.rs`          | MapReduce: jobs one after another                     | `placehost run pagerank.wasm main`              |
 //!
 //! The modules lie in `target/guests/wasm32-wasip2/release/examples`.

@@ -16,7 +16,7 @@ fn random(index: u64) -> u64 {
 
 #[mapper]
 fn records((first, count): (u64, u64), out: &mut Emit<String, String>) {
-    let mut key = String::new();
+    let (mut key, filler) = (String::new(), ".".repeat(56));
     for number in first..first + count {
         key.clear();
         let mut bits = random(number);
@@ -24,7 +24,7 @@ fn records((first, count): (u64, u64), out: &mut Emit<String, String>) {
             key.push((b'A' + (bits % LETTERS) as u8) as char);
             bits /= LETTERS;
         }
-        out.emit(&key, format!("{number:032} {:.<56}", ""));
+        out.emit(&key, format!("{number:032} {filler}"));
     }
 }
 

@@ -2,11 +2,11 @@
 //! files there; with `slots=N` each node does so many tasks at a time.
 
 use places::Channel;
-use places_mapreduce::{Config, Emit, Job, MapReduce, Tasks, Values, combiner, mapper, reducer};
+use places_mapreduce::{Config, Emit, Job, MapReduce, Tasks, Values, combiner, mapper, reducer, words};
 
 #[mapper]
-fn words(line: &str, out: &mut Emit<String, u64>) {
-    line.split_ascii_whitespace().for_each(|word| out.emit(word, 1));
+fn count(line: &str, out: &mut Emit<String, u64>) {
+    words(line).for_each(|word| out.emit(word, 1));
 }
 
 #[combiner]
@@ -21,7 +21,7 @@ fn total(word: String, counts: Values<'_, u64>, out: &mut Emit<String, u64>) {
 
 #[places::start]
 fn main(_: Channel) -> places::Result {
-    let (mut config, mut job) = (Config::default(), Job::new(words).combiner(sum).reducer(total));
+    let (mut config, mut job) = (Config::default(), Job::new(count).combiner(sum).reducer(total));
     for argument in std::env::args().skip(1) {
         match argument.split_once('=') {
             Some(("to", dir)) => job = job.output(dir),

@@ -91,29 +91,56 @@ pad() {
 # A job, with what it says of its times, which kernels print on stderr.
 job() { target/release/placehost mpirun "$@" 2>&1 | grep '^placehost\.' | tee -a "$results"; }
 
-# Megabytes a second of a job over so many bytes, from the command to its end.
-mapreduce() {
-    local name=$1 bytes=$2 from
+# Megabytes a second of a command that is given so many bytes, from its start to its end, and the most memory that its process had,
+# which is looked at ten times a second.
+megabytes() {
+    local name=$1 bytes=$2 from took process now peak=0
     shift 2
     from=$(date +%s%N)
-    target/release/placehost run "$@" >/dev/null
-    awk -v n="$name" -v b="$bytes" -v ns=$(($(date +%s%N) - from)) 'BEGIN { printf "placehost.mapreduce.%s %.1f MB/s\n", n, b * 1000 / ns }' |
-        tee -a "$results"
+    "$@" >/dev/null &
+    process=$!
+    while kill -0 $process 2>/dev/null; do
+        now=$(awk '/^VmHWM:/ { print $2 }' /proc/$process/status 2>/dev/null || true)
+        peak=${now:-$peak}
+        sleep 0.1
+    done
+    wait $process
+    took=$(($(date +%s%N) - from))
+    awk -v n="$name" -v b="$bytes" -v ns="$took" -v kib="$peak" \
+        'BEGIN { printf "%s %.1f MB/s\n%s.memory %.1f MiB\n", n, b * 1000 / ns, n, kib / 1024 }' | tee -a "$results"
 }
+mapreduce() { megabytes "placehost.mapreduce.$1" "$2" target/release/placehost run "${@:3}"; }
 
 echo "# MapReduce"
+# Compiled beforehand, so that this is not measured.
+for each in mapreduce terasort sort word_count; do target/release/placehost inspect "$guest/$each.wasm" >/dev/null; done
 target/release/placehost run "$guest/mapreduce.wasm" empty_tasks -- 1000 |
     awk '{ printf "placehost.mapreduce.empty_task %s ms\n", $1 }' | tee -a "$results"
 mkdir "$lab/out" "$lab/scratch"
 sort=${SORT:-1000000}
+# Four tasks at a time have 64 MiB each.
 mapreduce "terasort.$sort" $((sort * 100)) --scratch "$lab/scratch" --dir "$lab/out::/out" "$guest/terasort.wasm" main -- \
     "$sort" memory=64 to=/out/sorted
+rm -r "$lab/out/sorted"
+mkdir "$lab/lines"
+# Lines of 99 letters, without a pattern.
+letters=$(printf 'A-Z%.0s' {1..9})A-V
+head -c $((sort * 99)) /dev/urandom | LC_ALL=C tr '\000-\377' "$letters" | fold -w 99 >"$lab/lines/all"
+bytes=$(stat -c %s "$lab/lines/all")
+mapreduce "sort.$sort" "$bytes" --scratch "$lab/scratch" --dir "$lab/lines::/data:ro" --dir "$lab/out::/out" "$guest/sort.wasm" main -- \
+    memory=64 to=/out/sorted
+megabytes "coreutils.sort.$sort" "$bytes" env LC_ALL=C sort -S 256M --parallel=2 -T "$lab/scratch" -o "$lab/out/lines" "$lab/lines/all"
+cat "$lab"/out/sorted/part-* | cmp - "$lab/out/lines"
+rm -r "$lab"/out/{sorted,lines} "$lab/lines"
 if compgen -G "${PEERS:-/nowhere}/data/shard*.txt" >/dev/null; then
     bytes=$(cat "$PEERS"/data/shard*.txt | wc -c)
     for slots in 1 2; do
         mapreduce "word_count.slots$slots" "$bytes" --dir "$PEERS/data::/data:ro" --dir "$lab/out::/out" "$guest/word_count.wasm" main -- \
-            "slots=$slots" "to=/out/words$slots"
+            "slots=$slots" to=/out/words
+        rm -r "$lab/out/words"
     done
+    rustc --edition 2021 -C opt-level=3 "$PEERS/native/wordcount.rs" -o "$lab/wordcount" 2>/dev/null
+    for slots in 1 2; do "$lab/wordcount" $slots "$PEERS"/data/shard*.txt 2>/dev/null | sed 's/\(wordcount.t[12]\)\.[0-9]*MiB/\1/' | tee -a "$results"; done
 fi
 
 echo "# MPI"
@@ -150,6 +177,15 @@ for _ in 1 2 3; do
 done
 printf '#!/bin/sh\nfor last; do :; done\nexec sh -c "exec $last"\n' >"$lab/ssh" && chmod +x "$lab/ssh"
 bench --allow-nodes launch -- "$lab/ssh" "$PWD/target/release/placehost"
+
+if compgen -G "${PEERS:-/nowhere}/data/shard*.txt" >/dev/null; then
+    start_node --dir "$PEERS/data::/data:ro"
+    first=$address
+    start_node --dir "$PEERS/data::/data:ro"
+    bytes=$(cat "$PEERS"/data/shard*.txt | wc -c)
+    mapreduce word_count.nodes2 "$bytes" --allow-nodes --dir "$PEERS/data::/data:ro" --dir "$lab/out::/out" \
+        "$guest/word_count.wasm" main -- slots=1 to=/out/words "$first" "$address"
+fi
 
 start_node
 for each in 1 4; do job --hosts "$far:$each,$address:$each" "$guest/mpi_bench.wasm" collectives; done
@@ -228,6 +264,8 @@ awk '
         per("kernel cg, W", "placehost.npb.cg.W.np1", "native.cg.W.t1")
         per("kernel cg, W, without preemption", "placehost.npb.cg.W.np1.no_preempt", "native.cg.W.t1")
         per("kernel kmeans", "placehost.kmeans.262144.np1", "native.kmeans.W.t1")
+        for (name in value) if (match(name, /^coreutils\.sort\.[0-9]+$/)) per("sort of lines", "placehost.mapreduce." substr(name, 11), name, 1)
+        for (slots = 1; slots <= 2; slots++) per("word count, " slots " at a time", "placehost.mapreduce.word_count.slots" slots, "native.wordcount.t" slots, 1)
         per("between nodes: round trip, 64 B", "placehost.far.ping.64B", "quinn.ping.64B")
         per("between nodes: round trip, 64 KiB", "placehost.far.ping.65536B", "quinn.ping.65536B")
         per("between nodes: one way, 64 KiB", "placehost.far.tput.65536B", "quinn.tput.65536B", 1)

@@ -37,7 +37,7 @@ impl Data {
 }
 
 /// What each example prints, with what arguments before the nodes.
-fn examples() -> [(&'static str, &'static [&'static str], String); 6] {
+fn examples() -> [(&'static str, &'static [&'static str], String); 7] {
     let word = |word: &str, files: &str| format!("{word}: {files}\n");
     let (a, b) = ("/data/a.txt", "/data/b.txt");
     let index = [("brown", a), ("dog", b), ("end", b), ("fox", "/data/a.txt /data/b.txt"), ("jumps", b), ("lazy", b), ("of", b)];
@@ -49,6 +49,7 @@ fn examples() -> [(&'static str, &'static [&'static str], String); 6] {
         ("inverted_index", &[], index.map(|(text, files)| word(text, files)).collect()),
         ("distributed_grep", &["fox"], "/data/a.txt:0: the quick brown fox\n/data/b.txt:25: The end of the fox\n".into()),
         ("terasort", &["20000"], "20000 records are sorted, none of them missing: true\n".into()),
+        ("sort", &[], "\nThe end of the fox\njumps over the lazy dog\nthe quick brown fox\n4 lines are sorted\n".into()),
         ("pagerank", &[], PAGES.into()),
     ]
 }
@@ -158,6 +159,37 @@ fn a_task_that_fails_now_and_then_is_tried_again() {
     let ended = run("mapreduce", "stumbles", &["--scratch", &above.path().display().to_string()]).end();
     assert_eq!(ended.stdout, "[(0, 105), (1, 111), (2, 117), (3, 123), (4, 129), (5, 95), (6, 100)], again: true\n");
     assert!(ended.stderr.contains("it stumbles over 3; it is tried again"), "{}", ended.stderr);
+}
+
+#[test]
+fn words_stand_between_all_kinds_of_white_space() {
+    let mut text = String::new();
+    let mut expected = Vec::new();
+    // Of all lengths, for a place looks at many bytes together.
+    for (number, space) in ["\t", " ", "\x0c", "\r", " \r\t", "\n"].iter().cycle().take(80).enumerate() {
+        let word = format!("{number:02}\x0bä{}", "x".repeat(number));
+        text += &format!("{word}{space}");
+        expected.push(format!("{word} 1\n"));
+    }
+    let data = Data::new(&[("a", text.as_bytes())]);
+    let expected = format!("{}14 lines, 80 different words\n", expected.concat());
+    run("word_count", "main", &["--dir", &data.at("/data")]).prints(&expected);
+}
+
+#[test]
+fn a_sort_over_all_parts_and_from_disk_is_in_order() {
+    let mut lines: Vec<_> = (0..40_000u32).map(|number| format!("{:08x} of {number}", number.wrapping_mul(2_654_435_761))).collect();
+    let text = lines.join("\n");
+    let (data, out, above) = (Data::new(&[("a", text.as_bytes()), ("b", b"00000000\n")]), tempfile::tempdir(), tempfile::tempdir());
+    let (out, above) = (out.expect("there is room"), above.expect("there is room"));
+    let dir = format!("{}::/out", out.path().display());
+    let options = ["--dir", &data.at("/data"), "--dir", &dir, "--scratch", &above.path().display().to_string(), "--memory", "16MiB"];
+    run("sort", "main", &[&options[..], &["--", "to=/out", "memory=4"]].concat()).prints("40001 lines are sorted\n");
+    lines.extend(["00000000".to_owned()]);
+    lines.sort();
+    let found = files(out.path());
+    assert!(found.len() == 2 && found.iter().all(|(_, text)| text.len() > 100_000), "both parts have their share");
+    assert!(found.into_iter().map(|(_, text)| text).collect::<String>() == lines.join("\n") + "\n");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use crate::harness::{Ended, Run, end, guest, placehost};
 use crate::lab::{Lab, Node, signal};
+use crate::sshd::Sshd;
 
 /// `placehost mapreduce` of the guest in a folder with two files in `data`.
 struct Job(TempDir);
@@ -317,4 +318,27 @@ fn words_are_counted_without_a_driver() {
     assert_eq!(output(&job, "far"), expected);
     lab.has_places(&a, 0);
     lab.has_places(&b, 0);
+}
+
+#[test]
+fn ssh_launches_workers_for_a_job() {
+    let Some(sshd) = Sshd::new() else { return };
+    let (job, lab) = (Job::empty(), Lab::without_cluster());
+    let expected = text(&job);
+    let module = guest("word_count");
+    let module = module.to_str().expect("its path is text");
+    let count = |workers: &str, output: &str, ssh: &str, more: &[&str]| {
+        let args = ["mapreduce", module, "--input", "data/*.txt", "--split", "64KiB", "--output", output, "--workers", workers];
+        lab.placehost(&[&args[..], more].concat()).dir(job.0.path()).env("PLACEHOST_SSH", ssh)
+    };
+    count(".,ssh://host2", "both", &sshd.ssh, &[]).fails(0, &["2 workers"]);
+    assert_eq!(output(&job, "both"), expected);
+    count("ssh://host2", "there", &sshd.ssh, &[]).fails(0, &["1 worker"]);
+    assert_eq!(output(&job, "there"), expected);
+    fs::create_dir(job.path("by it")).expect("there is room");
+    let granted = format!("{0}::{0}", job.path("by it"));
+    count("ssh://host2", &job.path("by it"), &sshd.ssh, &["--output-at", "workers", "--dir", &granted]).fails(0, &["1 worker"]);
+    assert_eq!(output(&job, "by it"), expected);
+    count("ssh://host2", "none", "/nowhere/ssh", &[]).fails(125, &["error: cannot run `/nowhere/ssh` to reach `host2`"]);
+    sshd.nothing_is_left();
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::channel::Channel;
-use crate::config::{Output, PlaceConfig};
+use crate::config::{Dir, Objects, Output, PlaceConfig};
 use crate::engine::{Module, Source};
 use crate::host::Shared;
 use crate::id::{NodeId, PlaceId};
@@ -138,6 +138,10 @@ pub struct CreateOptions {
     pub time_out: Option<Duration>,
     /// Units of fuel that each place there has at most; fuel is not counted there where absent.
     pub fuel: Option<u64>,
+    /// Directories of that machine that places there may be given, as far as who starts them has one of the same path in the place.
+    pub dirs: Vec<Dir>,
+    /// Parts of object stores that they may be given, by the credentials of that machine.
+    pub objects: Vec<Objects>,
 }
 
 /// Why a node could not be reached, launched or ended.

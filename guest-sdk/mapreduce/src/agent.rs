@@ -2,7 +2,7 @@
 //!
 //! It never computes, so whoever asks it for something is answered at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::path::Path;
 
@@ -14,7 +14,9 @@ use crate::output::Target;
 use crate::run::Run;
 use crate::slot::{self, mapreduce_slot};
 use crate::sources::piece;
-use crate::wire::{self, Caller, Find, FromAgent, FromSlot, Given, Inlet, Page, Piece, Raw, Reason, Said, Spec, ToAgent, ToSlot, Want};
+use crate::wire::{
+    self, Caller, Find, FromAgent, FromSlot, Given, Inlet, Kind, Page, Piece, Raw, Reason, Said, Spec, ToAgent, ToSlot, Try, Want,
+};
 
 /// From this size on an answer has no further block.
 const ANSWER: usize = 512 << 10;
@@ -60,8 +62,8 @@ struct Agent {
 
 struct Slot {
     place: Place<FromSlot, ToSlot>,
-    /// Tasks that it has not answered.
-    busy: usize,
+    /// What it does, and what it has before it.
+    tries: VecDeque<Try>,
     /// Where it was when it panicked.
     offset: Option<u64>,
 }
@@ -112,8 +114,12 @@ impl Agent {
                 self.inlets.remove(&worker);
                 self.tell_slots(|_| ToSlot::Lost { worker })?;
             }
-            ToAgent::Map { slot, task, attempt, input } => self.task(slot, ToSlot::Map { task, attempt, input })?,
-            ToAgent::Reduce { slot, task, attempt, maps, out } => self.task(slot, ToSlot::Reduce { task, attempt, maps, out })?,
+            ToAgent::Map { slot, task, attempt, input } => {
+                self.task(slot, Try { kind: Kind::Map, task, attempt }, ToSlot::Map { task, attempt, input })?;
+            }
+            ToAgent::Reduce { slot, task, attempt, maps, out } => {
+                self.task(slot, Try { kind: Kind::Reduce, task, attempt }, ToSlot::Reduce { task, attempt, maps, out })?;
+            }
             ToAgent::Keep { slot, task, attempt } => {
                 // One that has ended says so itself.
                 if self.slots[slot as usize].is_some() {
@@ -145,15 +151,15 @@ impl Agent {
     }
 
     /// Gives a task to a slot, which is started if it is not there.
-    fn task(&mut self, slot: u32, task: ToSlot) -> Result<(), Error> {
+    fn task(&mut self, slot: u32, at: Try, task: ToSlot) -> Result<(), Error> {
         if self.slots[slot as usize].is_none()
             && let Err(error) = self.start(slot)
         {
             let text = format!("could not be started: {error}");
-            return self.say_ended(slot, Reason { text, backtrace: String::new() }, None);
+            return self.say_ended(slot, vec![at], Reason { text, backtrace: String::new() }, None);
         }
         if let Some(slot) = &mut self.slots[slot as usize] {
-            slot.busy += 1;
+            slot.tries.push_back(at);
         }
         self.selector.put(&Key::Slot(slot), Value(task))
     }
@@ -165,7 +171,7 @@ impl Agent {
         }
         let place: Place<FromSlot, ToSlot> = spawn(Module::This, mapreduce_slot::NAME, options)?.typed();
         self.selector.add(Key::Slot(slot), place.channel().clone())?;
-        self.slots[slot as usize] = Some(Slot { place, busy: 0, offset: None });
+        self.slots[slot as usize] = Some(Slot { place, tries: VecDeque::new(), offset: None });
         let job = self.job.iter().map(|spec| ToSlot::Job(spec.clone()));
         let inlets = self.inlets.iter().map(|(worker, inlet)| ToSlot::Inlet { worker: *worker, inlet: inlet.clone() });
         let first: Vec<_> = [ToSlot::Begin { worker: self.worker, slot }].into_iter().chain(inlets).chain(job).collect();
@@ -207,20 +213,20 @@ impl Agent {
 
     fn answered(&mut self, slot: u32) {
         if let Some(slot) = &mut self.slots[slot as usize] {
-            slot.busy = slot.busy.saturating_sub(1);
+            slot.tries.pop_front();
         }
     }
 
     /// A slot says no more: it has ended.
     fn ended(&mut self, slot: u32) -> Result<(), Error> {
         self.selector.remove(&Key::Slot(slot));
-        let Some(Slot { place, offset, .. }) = self.slots[slot as usize].take() else { return Ok(()) };
-        self.say_ended(slot, place.wait().into(), offset)
+        let Some(Slot { place, tries, offset }) = self.slots[slot as usize].take() else { return Ok(()) };
+        self.say_ended(slot, tries.into(), place.wait().into(), offset)
     }
 
-    fn say_ended(&mut self, slot: u32, reason: Reason, offset: Option<u64>) -> Result<(), Error> {
+    fn say_ended(&mut self, slot: u32, tries: Vec<Try>, reason: Reason, offset: Option<u64>) -> Result<(), Error> {
         let job = self.job.as_ref().map_or(0, |spec| spec.job);
-        self.tell(FromAgent::Ended { job, slot, reason, offset })
+        self.tell(FromAgent::Ended { job, slot, tries, reason, offset })
     }
 
     fn called(&mut self, caller: Caller) -> Result<(), Error> {
@@ -240,7 +246,7 @@ impl Agent {
     /// Ends what still works, and lets go of what was kept, and of parts of the output.
     fn over(&mut self, job: u64, parts: &[u32], sweep: bool) -> Result<(), Error> {
         for (number, slot) in (0..).zip(&mut self.slots) {
-            if let Some(busy) = slot.take_if(|slot| slot.busy > 0) {
+            if let Some(busy) = slot.take_if(|slot| !slot.tries.is_empty()) {
                 self.selector.remove(&Key::Slot(number));
                 busy.place.kill();
             }

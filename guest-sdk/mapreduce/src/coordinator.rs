@@ -9,12 +9,12 @@ use std::time::Instant;
 
 use places::{Bytes, Channel, ExitReason, Happened, Level, log};
 
+use crate::commit::Commit;
 use crate::error::{Error, TaskError};
 use crate::event::{Count, Event, Progress, Slow, Summary};
-use crate::inputs;
 use crate::job::{Order, What};
-use crate::output::{Sink, Target};
 use crate::plan::{Plan, Site};
+use crate::splits;
 use crate::wire::{FromAgent, Input, Kind, Output, Reason, Said, Spec, Stats, ToAgent, Try};
 use crate::workers::{Key, Workers};
 
@@ -34,21 +34,14 @@ pub(crate) fn run(
     event: &mut dyn FnMut(Event),
 ) -> Result<(Summary, Vec<Vec<u8>>), Error> {
     let began = Instant::now();
-    let target = order.output.as_deref().filter(|_| spec.output.is_none()).map(Target::open).transpose()?;
-    if let Some(target) = &target {
-        target.check_writable()?;
-        target.check_empty()?;
-    }
-    let inputs = inputs::inputs(workers, what, order, spec.output.as_deref(), event)?;
+    let commit = Commit::new(spec, order)?;
+    let inputs = splits::of(workers, what, order, spec.output.as_deref(), event)?;
     let mut coordinator = Coordinator {
         plan: Plan::new(inputs.len() as u32, spec.parts),
         outputs: inputs.iter().map(|_| None).collect(),
         inputs,
         queues: BTreeMap::new(),
-        outs: BTreeMap::new(),
-        sinks: BTreeMap::new(),
-        keeping: BTreeMap::new(),
-        kept: BTreeMap::new(),
+        commit,
         fresh: Vec::new(),
         misses: BTreeMap::new(),
         read: BTreeSet::new(),
@@ -58,7 +51,6 @@ pub(crate) fn run(
         workers,
         spec,
         order,
-        target,
         event,
         began,
     };
@@ -71,8 +63,6 @@ struct Coordinator<'a> {
     workers: &'a mut Workers,
     spec: &'a Spec,
     order: &'a Order,
-    /// Where this place writes the results, if it does.
-    target: Option<Target>,
     event: &'a mut dyn FnMut(Event),
     plan: Plan,
     inputs: Vec<Input>,
@@ -82,14 +72,8 @@ struct Coordinator<'a> {
     outputs: Vec<Option<(u32, u32, Vec<u64>)>>,
     /// Map tasks of which the reduce tasks have not been told.
     fresh: Vec<u32>,
-    /// What tries of reduce tasks have put out so far.
-    outs: BTreeMap<(u32, u32), Out>,
-    /// What those of them have put out that are done.
-    sinks: BTreeMap<u32, Sink>,
-    /// The attempts of reduce tasks whose own output is about to get its name.
-    keeping: BTreeMap<u32, u32>,
-    /// The parts of the output that have their names, with the workers that wrote them; none for this place.
-    kept: BTreeMap<u32, (String, Option<u32>)>,
+    /// What the reduce tasks have put out.
+    commit: Commit,
     /// The map tasks that count in the summary.
     read: BTreeSet<u32>,
     /// The attempts of each map task whose output could not be fetched though their worker was there.
@@ -98,15 +82,6 @@ struct Coordinator<'a> {
     told: Option<Progress>,
     lost: u32,
     began: Instant,
-}
-
-struct Out {
-    /// Absent where the task writes itself.
-    sink: Option<Sink>,
-    /// Nothing more comes.
-    closed: bool,
-    /// The task says that it is done.
-    stats: Option<(Site, Stats)>,
 }
 
 impl Coordinator<'_> {
@@ -170,16 +145,12 @@ impl Coordinator<'_> {
             }
             Kind::Reduce => {
                 let maps = self.inputs.len() as u32;
-                let (sink, out) = match (&self.spec.output, &self.target) {
-                    (Some(_), _) => (None, None),
-                    (None, target) => {
-                        let sink = target.as_ref().map_or(Ok(Sink::Memory(Vec::new())), |target| target.part(task, attempt))?;
-                        let (ours, theirs) = Channel::pair::<Bytes, Bytes>()?;
-                        self.workers.selector.add(Key::Out(task, attempt), ours)?;
-                        (Some(sink), Some(theirs))
-                    }
-                };
-                self.outs.insert((task, attempt), Out { closed: sink.is_none(), sink, stats: None });
+                let mut out = None;
+                if self.commit.begin(task, attempt)? {
+                    let (ours, theirs) = Channel::pair::<Bytes, Bytes>()?;
+                    self.workers.selector.add(Key::Out(task, attempt), ours)?;
+                    out = Some(theirs);
+                }
                 self.workers.tell(worker, ToAgent::Reduce { slot, task, attempt, maps, out })?;
                 let known: Vec<u32> = (0..maps).filter(|map| self.outputs[*map as usize].is_some()).collect();
                 self.announce_to(site, task, &known)?;
@@ -248,16 +219,9 @@ impl Coordinator<'_> {
             (Key::Agent(worker), _) if !self.workers.agents[worker as usize].alive => Ok(()),
             (Key::Agent(worker), Happened::Message(mut message)) => self.said(worker, message.read()?),
             (Key::Agent(worker), _) => self.lost(worker),
-            (Key::Out(task, attempt), Happened::Message(message)) => {
-                if let Some(sink) = self.outs.get_mut(&(task, attempt)).and_then(|out| out.sink.as_mut()) {
-                    sink.write(message.bytes())?;
-                }
-                Ok(())
-            }
+            (Key::Out(task, attempt), Happened::Message(message)) => Ok(self.commit.write(task, attempt, message.bytes())?),
             (Key::Out(task, attempt), _) => {
-                if let Some(out) = self.outs.get_mut(&(task, attempt)) {
-                    out.closed = true;
-                }
+                self.commit.close(task, attempt);
                 self.reduced(task, attempt)
             }
         }
@@ -287,9 +251,7 @@ impl Coordinator<'_> {
                         Ok(())
                     }
                     Said::Reduced { task, attempt, stats } => {
-                        if let Some(out) = self.outs.get_mut(&(task, attempt)) {
-                            out.stats = Some((site, stats));
-                        }
+                        self.commit.say_done(task, attempt, site, stats);
                         if self.spec.output.is_some() {
                             return self.keep_next(task);
                         }
@@ -298,8 +260,7 @@ impl Coordinator<'_> {
                     }
                     Said::Kept { task, attempt, name } => {
                         self.answered(Try { kind: Kind::Reduce, task, attempt }, site);
-                        self.keeping.remove(&task);
-                        self.kept.insert(task, (name, Some(worker)));
+                        self.commit.is_kept(task, name, worker);
                         self.reduced(task, attempt)
                     }
                     Said::Missing { worker, maps } => {
@@ -323,7 +284,9 @@ impl Coordinator<'_> {
                     }
                 }
             }
-            FromAgent::Ended { job, slot, reason, offset } if job == current => self.slot_ended(Site { worker, slot }, reason, offset),
+            FromAgent::Ended { job, slot, tries, reason, offset } if job == current => {
+                self.slot_ended(Site { worker, slot }, tries, reason, offset)
+            }
             // Of a job before.
             _ => Ok(()),
         }
@@ -396,38 +359,20 @@ impl Coordinator<'_> {
 
     /// A reduce task is done when it says so and all that it has put out has come.
     fn reduced(&mut self, task: u32, attempt: u32) -> Result<(), Error> {
-        let Some(Out { closed: true, stats: Some((site, stats)), .. }) = self.outs.get(&(task, attempt)) else { return Ok(()) };
-        let (site, stats) = (*site, stats.clone());
+        let Some((site, stats)) = self.commit.whole(task, attempt) else { return Ok(()) };
         let first = self.done(Try { kind: Kind::Reduce, task, attempt }, site, &stats)?;
-        match (self.take_out(task, attempt), &self.target) {
-            (Some(sink), Some(target)) if first && target.keeps_at_once() => {
-                let name = target.keep(task, sink)?.unwrap_or_default();
-                self.kept.insert(task, (name, None));
-            }
-            (Some(sink), _) if first => drop(self.sinks.insert(task, sink)),
-            (Some(sink), _) => sink.discard(),
-            (None, _) => {}
+        self.workers.selector.remove(&Key::Out(task, attempt));
+        match first {
+            true => self.commit.accept(task, attempt)?,
+            false => self.commit.discard(task, attempt),
         }
         Ok(())
     }
 
     /// Has a copy of a reduce task that has written its results itself give them their name; one alone, of all.
     fn keep_next(&mut self, task: u32) -> Result<(), Error> {
-        if self.spec.output.is_none() || self.keeping.contains_key(&task) || self.kept.contains_key(&task) {
-            return Ok(());
-        }
-        let written = self.outs.range((task, 0)..=(task, u32::MAX)).find_map(|((_, attempt), out)| Some((*attempt, out.stats.as_ref()?.0)));
-        let Some((attempt, site)) = written else { return Ok(()) };
-        self.keeping.insert(task, attempt);
-        self.workers.tell(site.worker, ToAgent::Keep { slot: site.slot, task, attempt })
-    }
-
-    fn take_out(&mut self, task: u32, attempt: u32) -> Option<Sink> {
-        self.workers.selector.remove(&Key::Out(task, attempt));
-        if self.keeping.get(&task) == Some(&attempt) {
-            self.keeping.remove(&task);
-        }
-        self.outs.remove(&(task, attempt)).and_then(|out| out.sink)
+        let Some((attempt, Site { worker, slot })) = self.commit.next_to_keep(task) else { return Ok(()) };
+        self.workers.tell(worker, ToAgent::Keep { slot, task, attempt })
     }
 
     /// A try has failed: the task is tried again, or the job has failed with it.
@@ -464,29 +409,27 @@ impl Coordinator<'_> {
         if at.kind == Kind::Map {
             return Ok(());
         }
-        if let Some(sink) = self.take_out(at.task, at.attempt) {
-            sink.discard();
-        }
+        self.workers.selector.remove(&Key::Out(at.task, at.attempt));
+        self.commit.discard(at.task, at.attempt);
         self.keep_next(at.task)
     }
 
     /// A slot has ended: what it did has failed, unless that is done elsewhere; what it had before it has not.
-    fn slot_ended(&mut self, site: Site, reason: Reason, offset: Option<u64>) -> Result<(), Error> {
-        let mut queue = self.queues.remove(&site).unwrap_or_default();
-        let first = queue.pop_front();
-        self.drop_all(queue)?;
+    fn slot_ended(&mut self, site: Site, tries: Vec<Try>, reason: Reason, offset: Option<u64>) -> Result<(), Error> {
+        // What it was given meanwhile is its successor's.
+        if let Some(queue) = self.queues.get_mut(&site) {
+            queue.retain(|at| !tries.contains(at));
+        }
+        self.begins(site);
+        let mut tries = tries.into_iter();
+        let first = tries.next();
+        self.drop_all(tries)?;
         match first {
             // It had said so before it ended, and all of its results have been sent.
-            Some(at) if self.is_reduced(at) => Ok(()),
+            Some(at) if at.kind == Kind::Reduce && self.commit.has_said_all(at) => Ok(()),
             Some(at) => self.failed(at, reason, offset),
             None => Ok(()),
         }
-    }
-
-    fn is_reduced(&self, at: Try) -> bool {
-        at.kind == Kind::Reduce
-            && self.spec.output.is_none()
-            && self.outs.get(&(at.task, at.attempt)).is_some_and(|out| out.stats.is_some())
     }
 
     fn drop_all(&mut self, tries: impl IntoIterator<Item = Try>) -> Result<(), Error> {
@@ -506,14 +449,8 @@ impl Coordinator<'_> {
             self.summary.retries += tries.len() as u32;
             self.drop_all(tries)?;
         }
-        // Those that have said that they are done, and whose results may be cut short.
-        let halves: Vec<_> = self
-            .outs
-            .iter()
-            .filter(|(_, out)| out.stats.as_ref().is_some_and(|(site, _)| site.worker == worker))
-            .map(|(key, _)| *key)
-            .collect();
-        self.drop_all(halves.into_iter().map(|(task, attempt)| Try { kind: Kind::Reduce, task, attempt }).collect::<Vec<_>>())?;
+        let unsettled = self.commit.unsettled_of(worker).into_iter();
+        self.drop_all(unsettled.map(|(task, attempt)| Try { kind: Kind::Reduce, task, attempt }))?;
         let again = self.need_outputs();
         let agent = &self.workers.agents[worker as usize];
         let (name, why) = (agent.name.clone(), (agent.restarts, why));
@@ -629,66 +566,34 @@ impl Coordinator<'_> {
 
     /// Ends the job on all workers, and gives the results their names, if it has any.
     fn end(&mut self, result: Result<(), Error>) -> Result<Vec<Vec<u8>>, Error> {
-        for (task, attempt) in self.outs.keys().copied().collect::<Vec<_>>() {
-            if let Some(sink) = self.take_out(task, attempt) {
-                sink.discard();
-            }
+        for (task, attempt) in self.commit.end_tries() {
+            self.workers.selector.remove(&Key::Out(task, attempt));
         }
         let living = self.workers.living();
         for worker in living.iter().copied() {
             let sweep = living.first() == Some(&worker);
             // What a worker has written that is lost, another one sees as well.
-            let mine = |by: &Option<u32>| by.is_some_and(|by| by == worker || (sweep && !living.contains(&by)));
-            let remove = match result {
-                Ok(()) => Vec::new(),
-                Err(_) => self.kept.iter().filter(|(_, (_, by))| mine(by)).map(|(part, _)| *part).collect(),
-            };
+            let mine = |by: u32| by == worker || (sweep && !living.contains(&by));
+            let remove = if result.is_ok() { Vec::new() } else { self.commit.kept_by(mine) };
             let told = self.workers.tell(worker, ToAgent::Over { job: self.spec.job, remove, sweep });
             if let Err(error) = told {
                 log(Level::Warn, format_args!("a worker cannot be told that the job is over: {error}"));
             }
         }
         self.wait_until_over();
-        let sinks = mem::take(&mut self.sinks);
         if let Err(error) = result {
-            sinks.into_values().for_each(Sink::discard);
-            self.remove_kept();
+            self.commit.undo();
             return Err(error);
         }
-        let mut results = Vec::new();
-        let mut sinks = sinks.into_iter();
-        while let Some((part, sink)) = sinks.next() {
-            match (sink, &self.target) {
-                (Sink::Memory(bytes), _) => results.push(bytes),
-                (sink, Some(target)) => match target.keep(part, sink) {
-                    Ok(name) => drop(self.kept.insert(part, (name.unwrap_or_default(), None))),
-                    Err(error) => {
-                        sinks.for_each(|(_, sink)| sink.discard());
-                        self.remove_kept();
-                        return Err(error.into());
-                    }
-                },
-                (sink, None) => sink.discard(),
-            }
-        }
+        let (results, files) = self.commit.finish()?;
         self.progress();
         let summary = &mut self.summary;
-        summary.files = mem::take(&mut self.kept).into_values().map(|(name, _)| name).collect();
+        summary.files = files;
         summary.maps = self.inputs.len() as u32;
         summary.reduces = self.spec.parts;
         summary.workers = self.workers.number();
         summary.lost = self.lost;
         summary.millis = self.began.elapsed().as_millis() as u64;
         Ok(results)
-    }
-
-    /// Removes what this place has written, of a job that has failed.
-    fn remove_kept(&self) {
-        let Some(target) = &self.target else { return };
-        for (part, (name, _)) in &self.kept {
-            if let Err(error) = target.remove(*part) {
-                log(Level::Warn, format_args!("`{name}`, of a job that failed, is left: {error}"));
-            }
-        }
     }
 }

@@ -8,6 +8,7 @@
 //! last text is left away. Each element of a sequence is preceded by a one, and its end is a zero.
 
 pub(crate) mod head;
+pub(crate) mod plain;
 mod read;
 mod write;
 

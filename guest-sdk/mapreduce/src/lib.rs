@@ -5,11 +5,11 @@
 //! ```no_run
 //! # mod program {
 //! use places::Channel;
-//! use places_mapreduce::{Config, Emit, Job, MapReduce, Tasks, Values, combiner, mapper, reducer};
+//! use places_mapreduce::{Config, Emit, Job, MapReduce, Tasks, Values, combiner, mapper, reducer, words};
 //!
 //! #[mapper]
-//! fn words(line: &str, out: &mut Emit<String, u64>) {
-//!     line.split_whitespace().for_each(|word| out.emit(word, 1));
+//! fn count(line: &str, out: &mut Emit<String, u64>) {
+//!     words(line).for_each(|word| out.emit(word, 1));
 //! }
 //!
 //! #[combiner]
@@ -25,7 +25,7 @@
 //! #[places::start]
 //! fn main(_: Channel) -> places::Result {
 //!     let mut workers = MapReduce::workers(Config::default().on("host2").on("host3"))?;
-//!     let job = Job::new(words).combiner(sum).reducer(total);
+//!     let job = Job::new(count).combiner(sum).reducer(total);
 //!     for (word, count) in workers.run(Tasks::files(["/data/*.txt"]), &job)? {
 //!         println!("{word} {count}");
 //!     }
@@ -42,6 +42,7 @@
 //! * [`mapper`](macro@mapper), [`combiner`](macro@combiner), [`partitioner`](macro@partitioner), [`reducer`](macro@reducer) and
 //!   [`outputer`](macro@outputer) make of functions what a [`Job`] is made of. Their types have to fit each other.
 //! * [`Tasks`] are lines of files or of objects in stores, or values of the program's own. [`Emit`] takes pairs, [`Values`] are those of one key.
+//! * [`words`] finds the words of a text, in less time than the standard library.
 //! * Keys and values are any types of serde's. Keys have the order that `#[derive(PartialOrd)]` gives, whatever else their type says.
 //! * [`Workers`] are kept from one job to the next.
 //!
@@ -63,6 +64,7 @@
 extern crate self as places_mapreduce;
 
 mod agent;
+mod commit;
 mod coordinator;
 mod emit;
 mod error;
@@ -73,7 +75,6 @@ mod function;
 mod glob;
 mod hash;
 mod input;
-mod inputs;
 mod job;
 mod key;
 mod lines;
@@ -87,12 +88,14 @@ mod run;
 mod short;
 mod slot;
 mod sources;
+mod splits;
 mod start;
 mod store;
 mod table;
 mod text;
 mod varint;
 mod wire;
+mod words;
 mod workers;
 
 pub use emit::Emit;
@@ -104,6 +107,7 @@ pub use merge::Values;
 pub use places_mapreduce_macros::{combiner, mapper, outputer, partitioner, reducer};
 pub use results::Results;
 pub use slot::args;
+pub use words::{Words, words};
 pub use workers::{Config, MapReduce, Workers};
 
 /// What the attributes expand to.

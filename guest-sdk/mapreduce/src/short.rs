@@ -2,21 +2,30 @@
 //! is done with a word.
 
 /// Fewer than eight bytes as a number, the first one lowest.
+///
+/// Words of a text are of all lengths, which no processor foresees: so there is a branch for as few of them as may be.
 #[inline(always)]
 pub(crate) fn tail(bytes: &[u8]) -> u64 {
+    let at = |at: usize| u64::from(bytes[at]) << (8 * at as u32);
     match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        // They overlap, where both have the same.
         (Some(first), Some(last)) => {
-            // They overlap, where both have the same.
             let shift = 8 * (bytes.len() as u32 - 4);
             u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << shift
         }
-        _ => match *bytes {
-            [] => 0,
-            [a] => u64::from(a),
-            [a, b] => u64::from(a) | u64::from(b) << 8,
-            [a, b, c, ..] => u64::from(a) | u64::from(b) << 8 | u64::from(c) << 16,
-        },
+        // And so does the one in the middle.
+        _ if !bytes.is_empty() => at(0) | at(bytes.len() / 2) | at(bytes.len() - 1),
+        _ => 0,
     }
+}
+
+/// What follows the first eight of eight to sixteen bytes, as a number.
+#[inline(always)]
+pub(crate) fn second(bytes: &[u8; 8], len: usize) -> u64 {
+    let word = u64::from_le_bytes(*bytes);
+    // Of eight bytes nothing is left, and no shift goes that far.
+    let shift = 8 * (16 - len as u32) / 2;
+    word >> shift >> shift
 }
 
 /// How many of the eight bytes of a word are zero.

@@ -5,150 +5,180 @@ use crate::merge::prefix;
 use crate::run::{Keep, Run, Writer};
 use crate::{hash, short, varint};
 
-/// How many short keys are looked up together. Each costs two places in memory that are in no cache, and a processor fetches so many at a
-/// time only where no branch depends on one of them: by itself each word of a text waits longer for memory than all else takes.
+/// How many short keys are looked up together. Each costs a place in memory that is in no cache, and a processor fetches so many at a time
+/// only where no branch depends on one of them: by itself each word of a text waits longer for memory than all else takes.
 const TOGETHER: usize = 64;
 
-/// Values by key, combined as they come. The keys lie in one piece of memory, so that a known key allocates nothing, and their heads beside
-/// the values.
+/// Values by key, combined as they come. What of a key is compared lies in the table itself, so that a known short key costs one look into
+/// memory, and none allocates anything.
 pub(crate) struct Table<V> {
+    /// Open addressing, at most half full.
+    slots: Vec<Slot>,
+    /// Those of the keys, in the order in which they came: what comes often is likely to have come early, and lies together.
+    values: Vec<V>,
+    rest: Vec<Rest>,
+    /// The keys that are longer than their heads.
     keys: Vec<u8>,
-    entries: Vec<Entry<V>>,
-    /// Open addressing, at most half full: part of the hash, and the number of the entry and one more.
-    slots: Vec<(u32, u32)>,
-    waiting: Vec<Waiting<V>>,
+    /// Values of short keys that have not been looked up, and the keys, with their hashes.
+    waiting: Vec<V>,
+    waiting_keys: Vec<(Head, u64)>,
 }
 
-/// A value of a short key that has not been looked up.
-struct Waiting<V> {
-    head: Head,
-    hash: u64,
-    value: V,
-}
-
-struct Entry<V> {
+#[derive(Clone, Copy)]
+struct Slot {
     words: [u64; 2],
-    hash: u64,
     len: u32,
-    offset: u32,
-    part: u32,
-    value: V,
+    /// The number of the key and one more, or 0.
+    number: u32,
 }
 
-impl<V> Entry<V> {
-    #[inline]
-    fn key<'a>(&self, keys: &'a [u8]) -> &'a [u8] {
-        &keys[self.offset as usize..][..self.len as usize]
+impl Slot {
+    const EMPTY: Self = Self { words: [0; 2], len: 0, number: 0 };
+
+    #[inline(always)]
+    fn is_of(&self, head: &Head) -> bool {
+        (self.words[0] == head.words[0]) & (self.words[1] == head.words[1]) & (self.len == head.len)
+    }
+
+    fn head(&self) -> Head {
+        Head { words: self.words, len: self.len }
+    }
+}
+
+/// What else there is of a key.
+#[derive(Clone, Copy)]
+struct Rest {
+    part: u32,
+    /// Where it is among the long keys, if it is one.
+    offset: u32,
+}
+
+impl Rest {
+    fn key<'a>(&self, slot: &Slot, keys: &'a [u8]) -> &'a [u8] {
+        &keys[self.offset as usize..][..slot.len as usize]
     }
 }
 
 impl<V> Table<V> {
     pub(crate) fn new() -> Self {
-        Self { keys: Vec::new(), entries: Vec::new(), slots: vec![(0, 0); 1024], waiting: Vec::with_capacity(TOGETHER) }
-    }
-
-    /// The entry of a key, or the slot for it. `same` compares what is beyond the head, where the key is longer.
-    #[inline(always)]
-    fn find(&self, head: Head, hash: u64, same: impl Fn(&Entry<V>) -> bool) -> Result<usize, usize> {
-        let tag = (hash >> 32) as u32;
-        let mask = self.slots.len() - 1;
-        let mut at = hash as usize & mask;
-        loop {
-            let (found, number) = self.slots[at];
-            let number = (number as usize).wrapping_sub(1);
-            let Some(entry) = self.entries.get(number) else { return Err(at) };
-            if found == tag && entry.words == head.words && entry.len == head.len && same(entry) {
-                return Ok(number);
-            }
-            at = (at + 1) & mask;
+        Self {
+            slots: vec![Slot::EMPTY; 1024],
+            values: Vec::new(),
+            rest: Vec::new(),
+            keys: Vec::new(),
+            waiting: Vec::with_capacity(TOGETHER),
+            waiting_keys: Vec::with_capacity(TOGETHER),
         }
     }
 
     /// Adds a value of a key that is no longer than its head, some time; whether it is time to [`settle`](Self::settle).
     #[inline(always)]
     pub(crate) fn push(&mut self, head: Head, value: V) -> bool {
-        self.waiting.push(Waiting { head, hash: hash::of_head(head), value });
+        self.waiting.push(value);
+        self.waiting_keys.push((head, hash::of_head(head)));
         self.waiting.len() >= TOGETHER
     }
 
     /// Adds what was pushed. `part` is asked once for each key.
     pub(crate) fn settle(&mut self, combine: fn(&mut V, V), mut part: impl FnMut(&[u8], u64) -> u32) {
-        const ELSEWHERE: u32 = u32::MAX;
-        let mask = self.slots.len() - 1;
         let mut numbers = [0; TOGETHER];
-        for (number, waiting) in numbers.iter_mut().zip(&self.waiting) {
-            let (tag, found) = self.slots[waiting.hash as usize & mask];
-            *number = if tag == (waiting.hash >> 32) as u32 { found } else { ELSEWHERE };
+        let mask = self.slots.len() - 1;
+        for (number, (head, hash)) in numbers.iter_mut().zip(&self.waiting_keys) {
+            let slot = &self.slots[*hash as usize & mask];
+            *number = slot.number * u32::from(slot.is_of(head));
         }
-        for (number, waiting) in numbers.iter_mut().zip(&self.waiting).filter(|(number, _)| **number == ELSEWHERE) {
-            let mut at = waiting.hash as usize & mask;
-            while self.slots[at].1 != 0 && self.slots[at].0 != (waiting.hash >> 32) as u32 {
-                at = (at + 1) & mask;
-            }
-            *number = self.slots[at].1;
-        }
-        for (number, waiting) in numbers.iter_mut().zip(&self.waiting) {
-            let entry = self.entries.get((*number as usize).wrapping_sub(1));
-            let same = entry.is_some_and(|entry| (entry.words == waiting.head.words) & (entry.len == waiting.head.len));
-            *number *= u32::from(same);
-        }
-        let mut waiting = std::mem::take(&mut self.waiting);
-        for (number, Waiting { head, value, .. }) in numbers.into_iter().zip(waiting.drain(..)) {
-            match self.entries.get_mut((number as usize).wrapping_sub(1)) {
-                Some(entry) => combine(&mut entry.value, value),
-                // New, or so since the others were looked up, or another one has the same part of the hash.
-                None => {
-                    let mut bytes = [0; Head::MOST];
-                    bytes[..8].copy_from_slice(&head.words[0].to_le_bytes());
-                    bytes[8..].copy_from_slice(&head.words[1].to_le_bytes());
-                    let key = &bytes[..head.len as usize];
-                    self.add(key, value, combine, |hash| part(key, hash));
-                }
+        let (mut values, mut keys) = (std::mem::take(&mut self.waiting), std::mem::take(&mut self.waiting_keys));
+        for ((number, (head, hash)), value) in numbers.into_iter().zip(&keys).zip(values.drain(..)) {
+            match self.values.get_mut((number as usize).wrapping_sub(1)) {
+                Some(known) => combine(known, value),
+                // Elsewhere, or new.
+                None => self.put(head, *hash, value, combine, |_, _| true, |_| part(&head.bytes()[..head.len as usize], *hash)),
             }
         }
-        self.waiting = waiting;
+        keys.clear();
+        (self.waiting, self.waiting_keys) = (values, keys);
     }
 
     /// Adds a value. `part` is asked once for each key.
     pub(crate) fn add(&mut self, key: &[u8], value: V, combine: fn(&mut V, V), part: impl FnOnce(u64) -> u32) {
         let (head, hash) = (Head::of(key), hash::hash(key));
-        let beyond = key.get(Head::MOST..).unwrap_or_default();
-        let same = |entry: &Entry<V>| beyond.is_empty() || short::same(&entry.key(&self.keys)[Head::MOST..], beyond);
-        let at = match self.find(head, hash, same) {
-            Ok(number) => return combine(&mut self.entries[number].value, value),
-            Err(at) => at,
+        if key.len() <= Head::MOST {
+            return self.put(&head, hash, value, combine, |_, _| true, |_| part(hash));
+        }
+        let same = |table: &Self, slot: &Slot| {
+            let known = table.rest[slot.number as usize - 1].key(slot, &table.keys);
+            short::same(&known[Head::MOST..], &key[Head::MOST..])
         };
-        let (offset, part) = (self.keys.len() as u32, part(hash));
-        self.entries.push(Entry { words: head.words, hash, len: head.len, offset, part, value });
-        short::append(&mut self.keys, key);
-        self.slots[at] = ((hash >> 32) as u32, self.entries.len() as u32);
-        if self.entries.len() * 2 > self.slots.len() {
+        self.put(&head, hash, value, combine, same, |keys| {
+            short::append(keys, key);
+            part(hash)
+        });
+    }
+
+    /// Adds a value of the key with that head, of which `same` knows the rest. `new` says the part of one that is new, and keeps it if it is
+    /// long.
+    #[inline]
+    fn put(
+        &mut self,
+        head: &Head,
+        hash: u64,
+        value: V,
+        combine: fn(&mut V, V),
+        same: impl Fn(&Self, &Slot) -> bool,
+        new: impl FnOnce(&mut Vec<u8>) -> u32,
+    ) {
+        let mask = self.slots.len() - 1;
+        let mut at = hash as usize & mask;
+        loop {
+            let slot = &self.slots[at];
+            if slot.number == 0 {
+                break;
+            }
+            if slot.is_of(head) && same(self, slot) {
+                let known = slot.number as usize - 1;
+                return combine(&mut self.values[known], value);
+            }
+            at = (at + 1) & mask;
+        }
+        let offset = self.keys.len() as u32;
+        let part = new(&mut self.keys);
+        self.values.push(value);
+        self.rest.push(Rest { part, offset });
+        self.slots[at] = Slot { words: head.words, len: head.len, number: self.values.len() as u32 };
+        if self.values.len() * 2 > self.slots.len() {
             self.grow();
         }
     }
 
     #[cold]
     fn grow(&mut self) {
-        let size = self.slots.len() * 2;
-        // The old ones are given back first.
-        self.slots = Vec::new();
-        self.slots = vec![(0, 0); size];
-        for (entry, number) in self.entries.iter().zip(1..) {
-            let mut at = entry.hash as usize & (size - 1);
-            while self.slots[at].1 != 0 {
-                at = (at + 1) & (size - 1);
+        let mask = self.slots.len() * 2 - 1;
+        let mut slots = vec![Slot::EMPTY; mask + 1];
+        for slot in self.slots.iter().filter(|slot| slot.number > 0) {
+            let hash = match slot.len as usize <= Head::MOST {
+                true => hash::of_head(slot.head()),
+                false => hash::hash(self.rest[slot.number as usize - 1].key(slot, &self.keys)),
+            };
+            // As if they came in their order: who came early comes often, and is to be found at once.
+            let (mut slot, mut at) = (*slot, hash as usize & mask);
+            while slots[at].number > 0 {
+                if slots[at].number > slot.number {
+                    std::mem::swap(&mut slots[at], &mut slot);
+                }
+                at = (at + 1) & mask;
             }
-            self.slots[at] = ((entry.hash >> 32) as u32, number);
+            slots[at] = slot;
         }
+        self.slots = slots;
     }
 
     /// About how many bytes it takes, but for what values have elsewhere.
     pub(crate) fn size(&self) -> usize {
-        self.keys.len() + self.entries.len() * size_of::<Entry<V>>() + self.slots.len() * size_of::<(u32, u32)>()
+        self.keys.len() + self.values.len() * (size_of::<V>() + size_of::<Rest>()) + self.slots.len() * size_of::<Slot>()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.values.is_empty()
     }
 
     /// Writes all of it, sorted, and is empty then. `write` writes a value.
@@ -158,27 +188,37 @@ impl<V> Table<V> {
         keep: Keep<'_, P>,
         mut write: impl FnMut(&V, &mut Vec<u8>) -> Result<(), String>,
     ) -> Result<(Run<P>, u64), String> {
-        let (entries, keys) = (&self.entries, &self.keys);
+        let (slots, rest, keys) = (&self.slots, &self.rest, &self.keys);
+        let rest = |slot: &Slot| &rest[slot.number as usize - 1];
         // The words in the order of their bytes.
-        let mut order: Vec<(u32, u64, u32)> =
-            entries.iter().zip(0..).map(|(entry, number)| (entry.part, entry.words[0].swap_bytes(), number)).collect();
+        let place = |(slot, at): (&Slot, u32)| (slot.number > 0).then(|| (rest(slot).part, slot.words[0].swap_bytes(), at));
+        let mut order: Vec<(u32, u64, u32)> = slots.iter().zip(0..).filter_map(place).collect();
         order.sort_unstable_by(|a, b| {
             (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| {
-                let (a, b) = (&entries[a.2 as usize], &entries[b.2 as usize]);
-                (a.words[1].swap_bytes().cmp(&b.words[1].swap_bytes())).then_with(|| a.key(keys).cmp(b.key(keys)))
+                let (a, b) = (&slots[a.2 as usize], &slots[b.2 as usize]);
+                let second = a.words[1].swap_bytes().cmp(&b.words[1].swap_bytes());
+                second.then_with(|| match a.len.min(b.len) as usize > Head::MOST {
+                    true => rest(a).key(a, keys).cmp(rest(b).key(b, keys)),
+                    // The shorter one is the beginning of the other.
+                    false => a.len.cmp(&b.len),
+                })
             })
         });
         let (mut writer, mut value) = (Writer::new(parts, keep), Vec::new());
-        for (part, _, number) in order {
-            let entry = &entries[number as usize];
+        for (part, _, at) in order {
+            let slot = &slots[at as usize];
             value.clear();
-            write(&entry.value, &mut value)?;
-            writer.push(part, entry.key(keys), &value)?;
+            write(&self.values[slot.number as usize - 1], &mut value)?;
+            match slot.len as usize <= Head::MOST {
+                true => writer.push(part, &slot.head().bytes()[..slot.len as usize], &value)?,
+                false => writer.push(part, rest(slot).key(slot, keys), &value)?,
+            }
         }
-        let (run, count) = (writer.finish()?, self.entries.len() as u64);
+        let (run, count) = (writer.finish()?, self.values.len() as u64);
+        self.values.clear();
+        self.rest.clear();
         self.keys.clear();
-        self.entries.clear();
-        self.slots.fill((0, 0));
+        self.slots.fill(Slot::EMPTY);
         Ok((run, count))
     }
 }

@@ -5,32 +5,63 @@
 
 use serde::Serialize;
 
+use crate::key::plain::{See, see};
+
 pub(crate) fn line<K: Serialize + ?Sized, V: Serialize + ?Sized>(key: &K, value: &V, bytes: &mut Vec<u8>) -> Result<(), String> {
     field(key, bytes)?;
     let before = bytes.len();
     bytes.push(b'\t');
-    field(value, bytes)?;
-    if &bytes[before + 1..] == b"null" {
+    if !field(value, bytes)? {
         bytes.truncate(before);
     }
     bytes.push(b'\n');
     Ok(())
 }
 
-fn field<T: Serialize + ?Sized>(value: &T, bytes: &mut Vec<u8>) -> Result<(), String> {
+/// Whether there was anything.
+fn field<T: Serialize + ?Sized>(value: &T, bytes: &mut Vec<u8>) -> Result<bool, String> {
+    if see(value, Text(bytes)).is_some() {
+        return Ok(true);
+    }
     let start = bytes.len();
     serde_json::to_writer(&mut *bytes, value).map_err(|error| format!("a result cannot be written: {error}"))?;
-    if bytes.get(start) != Some(&b'"') {
-        return Ok(());
+    if bytes.get(start) == Some(&b'"') {
+        // Such as the name of a variant.
+        let text: String = serde_json::from_slice(&bytes[start..]).map_err(|error| error.to_string())?;
+        bytes.truncate(start);
+        append(&text, bytes);
+        return Ok(true);
     }
-    if !bytes[start..].contains(&b'\\') {
-        // Text without anything that JSON escapes.
-        bytes.remove(start);
-        bytes.pop();
-        return Ok(());
+    Ok(&bytes[start..] != b"null")
+}
+
+/// Appends what is text.
+struct Text<'a>(&'a mut Vec<u8>);
+
+impl See for Text<'_> {
+    const FOR_PEOPLE: bool = true;
+    type Seen = ();
+
+    fn text(self, text: &str) -> Option<()> {
+        append(text, self.0);
+        Some(())
     }
-    let text: String = serde_json::from_slice(&bytes[start..]).map_err(|error| error.to_string())?;
-    bytes.truncate(start);
+
+    fn bytes(self, _: &[u8]) -> Option<()> {
+        None
+    }
+
+    fn number(self, _: &[u8]) -> Option<()> {
+        None
+    }
+}
+
+fn append(text: &str, bytes: &mut Vec<u8>) {
+    let escaped = |byte: u8| matches!(byte, b'\t' | b'\n' | b'\r' | b'\\');
+    // It looks at all of them, which takes less time than to look whether that is needed.
+    if !text.bytes().fold(false, |any, byte| any | escaped(byte)) {
+        return bytes.extend_from_slice(text.as_bytes());
+    }
     for byte in text.bytes() {
         match byte {
             b'\t' => bytes.extend_from_slice(b"\\t"),
@@ -40,7 +71,6 @@ fn field<T: Serialize + ?Sized>(value: &T, bytes: &mut Vec<u8>) -> Result<(), St
             other => bytes.push(other),
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -57,5 +87,8 @@ mod tests {
         assert_eq!(text("word", &|key, bytes| line(key, &3u64, bytes).unwrap()), "word\t3\n");
         assert_eq!(text("a\tb\\\n\"ü", &|key, bytes| line(key, &[1, 2], bytes).unwrap()), "a\\tb\\\\\\n\"ü\t[1,2]\n");
         assert_eq!(text("line", &|key, bytes| line(key, &(), bytes).unwrap()), "line\n");
+        assert_eq!(text("line", &|key, bytes| line(key, "null", bytes).unwrap()), "line\tnull\n");
+        assert_eq!(text("line", &|key, bytes| line(key, &Some('\n'), bytes).unwrap()), "line\t\\n\n");
+        assert_eq!(text("line", &|key, bytes| line(key, &std::net::Ipv4Addr::LOCALHOST, bytes).unwrap()), "line\t127.0.0.1\n");
     }
 }

@@ -230,8 +230,9 @@ pub(crate) enum FromAgent {
     Mapped { job: u64, slot: u32, task: u32, attempt: u32, stats: Stats, bytes: Vec<u64> },
     /// What a slot said itself.
     Said { slot: u32, job: u64, said: Said },
-    /// A slot has ended, and begins anew. Where its task was, if it could say so.
-    Ended { job: u64, slot: u32, reason: Reason, offset: Option<u64> },
+    /// A slot has ended, and begins anew with what it is given from now on: what it did, and what it had before it then. Where its task was, if
+    /// it could say so.
+    Ended { job: u64, slot: u32, tries: Vec<Try>, reason: Reason, offset: Option<u64> },
     /// Nothing is left of a job.
     Over { job: u64 },
 }

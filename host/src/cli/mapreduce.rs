@@ -14,14 +14,16 @@ use std::time::Duration;
 use clap::ValueEnum;
 use placehost::{Channel, ExitReason, Host, Module, Place, PlaceConfig, json};
 use serde_json::Value;
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use super::allowance::Allowance;
 use super::error::CliError;
 use super::exit_code::ExitCode;
+use super::parse::Target;
 use super::run::{Stdout, variables};
 use super::signals::Signals;
-use super::{explain, host, network, parse};
+use super::{explain, host, network, parse, ssh};
 use order::{Order, Worker};
 use show::Show;
 
@@ -58,7 +60,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WHO", value_enum, requires = "output")]
     output_at: Option<OutputAt>,
 
-    /// Run the tasks on these nodes, HOST[:PORT]; `.` is this machine [default: this machine].
+    /// Run the tasks on these nodes, HOST[:PORT]; `.` is this machine, and with ssh://[USER@]HOST a node is launched there for the job
+    /// [default: this machine].
+    ///
+    /// Nodes that are launched have the directories of --input and --dir, under the same paths, and what is granted of object stores, by
+    /// credentials of theirs. PLACEHOST_SSH and PLACEHOST_REMOTE name the commands `ssh` here and `placehost` there.
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = order::worker)]
     workers: Vec<Worker>,
 
@@ -139,6 +145,7 @@ const EXAMPLES: &str = "\
 Examples:
   placehost mapreduce count.wasm --input 'data/*.txt' --output out            Here, with two tasks at a time
   placehost mapreduce count.wasm --input /data --output out --workers a,b     On two nodes that grant /data
+  placehost mapreduce count.wasm --input /data --workers .,ssh://b            Here, and on a node that is launched for the job
   placehost mapreduce grep.wasm --input 'logs/*' -- error                     With an argument, the result printed
   placehost mapreduce sort.wasm --input big.txt --output out --memory 256MiB  With more memory for each task
   placehost mapreduce sort.wasm --input big.txt --output out --json           Say how it goes to a program
@@ -154,8 +161,12 @@ const GRACE: Duration = Duration::from_secs(5);
 /// # Errors
 /// Something was wrong before it began, or it failed.
 pub(crate) fn run(args: Args, verbose: u8) -> Result<ExitCode, CliError> {
-    let far = args.workers.iter().any(|worker| worker.address.is_some());
-    let network = if far { args.network.member().map_err(|error| error.with_code(ExitCode::CANNOT))? } else { args.network.anybody() };
+    let far = args.workers.iter().any(|worker| worker.node.is_some());
+    // Who launches a node is believed by it.
+    let network = match args.workers.iter().any(|worker| matches!(worker.node, Some(Target::Node(_)))) {
+        true => args.network.member().map_err(|error| error.with_code(ExitCode::CANNOT))?,
+        false => args.network.anybody(),
+    };
     args.allowance.check_dirs()?;
     let order = Order::new(&args, verbose)?;
     let mut builder = args.allowance.builder()?.network(network);
@@ -176,7 +187,7 @@ pub(crate) fn run(args: Args, verbose: u8) -> Result<ExitCode, CliError> {
         ManuallyDrop::new(host::build(builder, args.allowance.cache())?)
     };
     let control = ManuallyDrop::new(host::control()?);
-    control.block_on(conduct(&host, &args, config, &order, Show::new(args.json, verbose)))
+    control.block_on(conduct(&host, &args, config, &order, Show::new(args.json, verbose), workers.handle()))
 }
 
 /// What ends a job.
@@ -189,7 +200,14 @@ enum Ending {
     Output,
 }
 
-async fn conduct(host: &Host, args: &Args, mut config: PlaceConfig, order: &Order, show: Show) -> Result<ExitCode, CliError> {
+async fn conduct(
+    host: &Host,
+    args: &Args,
+    mut config: PlaceConfig,
+    order: &Order,
+    show: Show,
+    workers: &Handle,
+) -> Result<ExitCode, CliError> {
     let module = host.load(&args.module).await.map_err(|error| explain::load(&args.module, &error))?;
     check_job(args, &module)?;
     let mut signals = Signals::listen()?;
@@ -199,8 +217,21 @@ async fn conduct(host: &Host, args: &Args, mut config: PlaceConfig, order: &Orde
         false => show.beside(stdout.clone()),
     };
     config.stderr = show.beside(std::io::stderr());
+    let here = [Worker { node: None }];
+    let nodes = if args.workers.is_empty() { &here[..] } else { &args.workers };
+    let nodes = nodes.iter().map(|worker| worker.node.as_ref());
+    let reached = tokio::select! {
+        biased;
+        code = signals.next() => Err(Ok(code)),
+        addresses = ssh::reach(host, nodes, &order.launch, &config, workers) => addresses.map_err(Err),
+    };
+    let addresses = match reached {
+        Ok(addresses) => addresses,
+        // What has been launched is to end.
+        Err(ended) => return host::finish(host, &mut signals, async { ended }).await,
+    };
     let (job, channel) = host.spawn(&module, JOB, config).map_err(|error| explain::spawn(&args.module, module.other_exports(), &error))?;
-    let message = json::to_message(&order.json()).expect("an order is no message that is too long");
+    let message = json::to_message(&order.json(&addresses)).expect("an order is no message that is too long");
     let ending = tokio::select! {
         biased;
         code = signals.next() => Ending::Signal(code),

@@ -10,8 +10,7 @@ use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
-use placehost::{ExitReason, Host, Module, Output, Place, PlaceConfig, SpawnError, json};
+use placehost::{CreateOptions, ExitReason, Host, Module, Output, Place, PlaceConfig, SpawnError, json};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
@@ -131,20 +130,6 @@ fn config(args: &Args, far: bool) -> Result<PlaceConfig, CliError> {
     Ok(config)
 }
 
-/// Where each host's node listens, those included that are launched for the job.
-async fn reach(host: &Host, hosts: &[Slots], config: &PlaceConfig, workers: &Handle) -> Result<Vec<Option<String>>, CliError> {
-    let reaching = hosts.iter().map(async |slots| match &slots.node {
-        None => Ok(None),
-        // The launcher connects with it, and says who cannot be reached.
-        Some(Target::Node(address)) => Ok(Some(address.to_string())),
-        Some(target @ Target::Ssh(machine)) => {
-            let node = ssh::launch(host, machine, config, workers).await;
-            Ok(node.map_err(|error| explain::node(ExitCode::CANNOT, target, &error))?.address())
-        }
-    });
-    try_join_all(reaching).await
-}
-
 /// What the launcher is told: the `Order` of `places-mpi`.
 fn order(args: &Args, hosts: &[Slots], addresses: &[Option<String>]) -> Value {
     let hosts: Vec<_> = hosts.iter().zip(addresses).map(|(slots, address)| json!({ "address": address, "ranks": slots.ranks })).collect();
@@ -170,10 +155,11 @@ async fn conduct(host: &Host, args: &Args, mut config: PlaceConfig, hosts: &[Slo
     let mut signals = Signals::listen()?;
     let stdout = Stdout::default();
     config.stdout = Output::new(stdout.clone());
+    let (nodes, launch) = (hosts.iter().map(|slots| slots.node.as_ref()), CreateOptions::default());
     let reached = tokio::select! {
         biased;
         code = signals.next() => Err(Ok(code)),
-        addresses = reach(host, hosts, &config, workers) => addresses.map_err(Err),
+        addresses = ssh::reach(host, nodes, &launch, &config, workers) => addresses.map_err(Err),
     };
     let addresses = match reached {
         Ok(addresses) => addresses,

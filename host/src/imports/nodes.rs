@@ -169,6 +169,7 @@ impl State {
 impl From<nodes::CreateOptions> for CreateOptions {
     fn from(options: nodes::CreateOptions) -> Self {
         let nodes::CreateOptions { listen_port, placehost_path, ssh_path, user, time_out } = options;
-        Self { listen_port, placehost_path, ssh_path, user, time_out: time_out.map(Duration::from_nanos), fuel: None }
+        let time_out = time_out.map(Duration::from_nanos);
+        Self { listen_port, placehost_path, ssh_path, user, time_out, ..Self::default() }
     }
 }

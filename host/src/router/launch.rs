@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
-use crate::config::Output;
+use crate::config::{Dir, Objects, Output};
 use crate::net::session::Session;
 use crate::net::trust::certificate::Name;
 use crate::net::trust::identity::Identity;
@@ -70,6 +70,13 @@ pub(super) async fn launch(
     let mut remote = format!("{} node --bootstrap --listen-port {port}", quote(placehost));
     if let Some(fuel) = options.fuel {
         let _ = write!(remote, " --fuel {fuel}");
+    }
+    let mode = |read_only| if read_only { ":ro" } else { "" };
+    for Dir { host, guest, read_only } in &options.dirs {
+        let _ = write!(remote, " --dir {}", quote(&format!("{}::{guest}{}", host.display(), mode(*read_only))));
+    }
+    for Objects { url, read_only, .. } in &options.objects {
+        let _ = write!(remote, " --objects {}", quote(&format!("{url}{}", mode(*read_only))));
     }
     let target = options.user.as_deref().map_or_else(|| machine.to_owned(), |user| format!("{user}@{machine}"));
 

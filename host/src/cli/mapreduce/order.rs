@@ -4,32 +4,34 @@ use std::fs;
 use std::path::{self, Path, PathBuf};
 
 use clap::ValueEnum;
-use placehost::{Dir, Grants, ObjectUrl, Objects};
+use placehost::{CreateOptions, Dir, Grants, ObjectUrl, Objects};
 use serde_json::{Map, Value, json};
 
-use super::Args;
+use super::{Args, OutputAt};
 use crate::cli::error::CliError;
 use crate::cli::exit_code::ExitCode;
-use crate::cli::parse;
+use crate::cli::parse::{self, Target};
 
-/// A node that tasks run on.
+/// Where tasks run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Worker {
     /// Absent for this machine.
-    pub(super) address: Option<String>,
+    pub(super) node: Option<Target>,
 }
 
-/// One of `--workers`: `HOST`, `HOST:PORT`, or `.`.
+/// One of `--workers`: `HOST`, `HOST:PORT`, `ssh://[USER@]HOST[:PORT]`, or `.`.
 pub(super) fn worker(text: &str) -> Result<Worker, String> {
     match text {
-        "." => Ok(Worker { address: None }),
-        _ => Ok(Worker { address: Some(parse::address(text)?.to_string()) }),
+        "." => Ok(Worker { node: None }),
+        _ => Ok(Worker { node: Some(parse::target(text)?) }),
     }
 }
 
 /// What is to be done.
 pub(super) struct Order {
-    json: Value,
+    fields: Map<String, Value>,
+    /// How nodes are launched for it.
+    pub(super) launch: CreateOptions,
     dirs: Vec<Dir>,
     objects: Vec<Objects>,
     /// Whether tasks run on this machine.
@@ -43,21 +45,16 @@ impl Order {
     /// An input or an output is not there, or cannot be.
     pub(super) fn new(args: &Args, verbose: u8) -> Result<Self, CliError> {
         let given = args.allowance.grants(Vec::new());
-        let here = args.workers.is_empty() || args.workers.iter().any(|worker| worker.address.is_none());
-        let mut order = Self { json: Value::Null, dirs: Vec::new(), objects: Vec::new(), here };
+        let here = args.workers.is_empty() || args.workers.iter().any(|worker| worker.node.is_none());
+        let mut order = Self { fields: Map::new(), launch: CreateOptions::default(), dirs: Vec::new(), objects: Vec::new(), here };
         let inputs = args.input.iter().map(|text| order.input(text, &given)).collect::<Result<Vec<_>, _>>()?;
         let output = args.output.as_deref().map(|text| order.output(text, &given)).transpose()?;
-        let workers: Vec<_> = match &args.workers[..] {
-            [] => vec![json!({ "address": null })],
-            workers => workers.iter().map(|worker| json!({ "address": worker.address })).collect(),
-        };
         let mut fields = Map::new();
         let mut field = |name: &str, value: Value| {
             if !value.is_null() {
                 fields.insert(name.into(), value);
             }
         };
-        field("workers", workers.into());
         field("slots", args.slots.into());
         field("inputs", inputs.into());
         field("split", args.split.into());
@@ -82,13 +79,33 @@ impl Order {
         field("attempts", args.attempts.into());
         field("speculation", (!args.no_speculation).into());
         field("verbosity", u8::from(verbose > 0).into());
-        order.json = fields.into();
+        order.fields = fields;
+        order.launch = order.launch(args, given);
         Ok(order)
     }
 
-    /// As the job is told.
-    pub(super) fn json(&self) -> Value {
-        self.json.clone()
+    /// As the job is told: its workers' nodes listen there, and none is this one.
+    pub(super) fn json(&self, addresses: &[Option<String>]) -> Value {
+        let mut fields = self.fields.clone();
+        fields.insert("workers".into(), addresses.iter().map(|address| json!({ "address": address })).collect());
+        fields.into()
+    }
+
+    /// What nodes have that are launched for the job: all that its tasks use, under the same paths, but not the folder of the output, which
+    /// the job writes itself, here.
+    fn launch(&self, args: &Args, given: Grants) -> CreateOptions {
+        let text = |name: &str| self.fields.get(name);
+        let inputs: Vec<&str> = text("inputs").into_iter().filter_map(Value::as_array).flatten().filter_map(Value::as_str).collect();
+        let output = text("output").and_then(Value::as_str).filter(|_| args.output_at != Some(OutputAt::Workers));
+        let used = |dir: &Dir| {
+            let holds = |path: &str| Path::new(path).starts_with(&dir.guest);
+            !output.is_some_and(holds) || inputs.iter().any(|input| holds(input))
+        };
+        let mut options = CreateOptions::default();
+        options.dirs = given.dirs.into_iter().chain(self.dirs.iter().cloned()).filter(used).collect();
+        options.dirs.iter_mut().for_each(|dir| dir.host = path::absolute(&dir.host).unwrap_or_else(|_| dir.host.clone()));
+        options.objects = given.objects.into_iter().chain(self.objects.iter().cloned()).collect();
+        options
     }
 
     /// Adds what the job has to reach.
@@ -210,9 +227,11 @@ mod tests {
 
     #[test]
     fn workers_are_nodes_or_this_machine() {
-        assert_eq!(worker("."), Ok(Worker { address: None }));
-        assert_eq!(worker("a"), Ok(Worker { address: Some("a:6340".into()) }));
-        assert_eq!(worker("a:7000"), Ok(Worker { address: Some("a:7000".into()) }));
-        assert!(worker("").is_err() && worker("a:0").is_err());
+        let text = |given| worker(given).map(|worker| worker.node.map(|node| node.to_string()));
+        assert_eq!(text("."), Ok(None));
+        assert_eq!(text("a"), Ok(Some("a:6340".into())));
+        assert_eq!(text("a:7000"), Ok(Some("a:7000".into())));
+        assert!(matches!(worker("ssh://me@a"), Ok(Worker { node: Some(Target::Ssh(_)) })));
+        assert!(worker("").is_err() && worker("a:0").is_err() && worker("http://a").is_err());
     }
 }

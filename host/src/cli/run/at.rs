@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use placehost::{Channel, Host, NetworkConfig, Node, Place, PlaceConfig, Source, SpawnError, SpawnOptions};
+use placehost::{Channel, CreateOptions, Host, NetworkConfig, Node, Place, PlaceConfig, Source, SpawnError, SpawnOptions};
 use tokio::runtime::Handle;
 
 use super::progress::Progress;
@@ -30,7 +30,7 @@ pub(super) async fn reach(host: &Host, at: &Target, config: &PlaceConfig, worker
             let connecting = workers.spawn(async move { host.connect(&address).await });
             connecting.await.expect("connecting does not panic, and nobody cancels it")
         }
-        Target::Ssh(machine) => ssh::launch(host, machine, config, workers).await,
+        Target::Ssh(machine) => ssh::launch(host, machine, CreateOptions::default(), config, workers).await,
     };
     let node = node.map_err(|error| explain::node(ExitCode::CANNOT, at, &error))?;
     tracing::info!("the place runs on the node `{}` ({}) at {}", node.name(), node.id(), node.address().unwrap_or_default());

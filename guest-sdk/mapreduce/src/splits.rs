@@ -1,4 +1,4 @@
-//! What a job begins with: a worker lists the input, and each says whether it may read that and write the output.
+//! What a job is split into: a worker lists the input, and each says whether it may read that and write the output.
 
 use std::collections::BTreeSet;
 
@@ -14,8 +14,8 @@ use crate::workers::{Key, Workers};
 /// How long a wait for workers is, in milliseconds, before it is begun anew.
 const WAIT: u64 = 1000;
 
-/// The tasks' inputs.
-pub(crate) fn inputs(
+/// What each map task works on.
+pub(crate) fn of(
     workers: &mut Workers,
     what: What,
     order: &Order,
