@@ -10,6 +10,7 @@ pub(crate) mod hub;
 mod inbox;
 mod link;
 pub(crate) mod output;
+mod parked;
 mod post;
 mod runtime;
 pub(crate) mod session;

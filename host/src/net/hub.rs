@@ -299,7 +299,7 @@ impl Hub {
         let accepted = self.act(|node, _| match node.accept_link(route.session, id) {
             Ok(key) => {
                 let inputs = self.add_link(key);
-                session.unpark(id).into_iter().for_each(|input| self.to_link(key, input));
+                session.parked.take(id).into_iter().for_each(|input| self.to_link(key, input));
                 Some((key, inputs))
             }
             Err(breach) => {
@@ -361,7 +361,7 @@ impl Hub {
         let route = Route { session: session.key(), id };
         self.act(|node, _| match node.link_at(route) {
             Some(key) => self.to_link(key, link::Input::Stream { route, rest, stream }),
-            None if node.is_to_come(route) => session.park(id, link::Input::Stream { route, rest, stream }),
+            None if node.is_to_come(route) => session.parked.put(id, link::Input::Stream { route, rest, stream }),
             // Its link has ended.
             None => self.drain(route.session, stream),
         });
@@ -371,11 +371,12 @@ impl Hub {
     pub(super) fn posted(&self, session: &Arc<Session>, pieces: impl Iterator<Item = Posted>) {
         let mut late = Vec::new();
         self.act(|node, _| {
+            let links = self.links();
             for Posted { link, piece } in pieces {
                 let route = Route { session: session.key(), id: link };
-                match (node.link_at(route), piece) {
-                    (Some(key), piece) => self.to_link(key, link::Input::Posted(route, piece)),
-                    (None, piece) if node.is_to_come(route) => session.park(link, link::Input::Posted(route, piece)),
+                match (node.link_at(route).and_then(|key| links.get(&key)), piece) {
+                    (Some(inbox), piece) => inbox.put(link::Input::Posted(route, piece)),
+                    (None, piece) if node.is_to_come(route) => session.parked.put(link, link::Input::Posted(route, piece)),
                     // Its link has ended.
                     (None, Piece::Frame(frame)) => late.push(frame),
                     (None, Piece::Rest) => {}

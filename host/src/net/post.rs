@@ -132,7 +132,7 @@ pub(super) async fn receive(hub: Hub, session: Arc<Session>, mut stream: Incomin
         if let Err(error) = decoded {
             return hub.breach(session.key(), &error.to_string());
         }
-        session.has_room().await;
+        session.parked.has_room().await;
     }
 }
 

@@ -15,9 +15,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use placehost_proto::codec::{self, ControlFrame, DecodeError, Decoder, Frame};
-use placehost_proto::frame::{Answer, Goodbye, Head, WINDOW};
+use placehost_proto::frame::{Answer, Goodbye, Head};
 use placehost_proto::node::Event;
-use placehost_proto::{Control, Fingerprint, Hello, LinkId, RequestId, SessionKey};
+use placehost_proto::{Control, Fingerprint, Hello, RequestId, SessionKey};
 use quinn::{ReadError, RecvStream, SendStream};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, watch};
@@ -25,8 +25,8 @@ use tokio::sync::{Notify, mpsc, watch};
 use super::blob::Blobs;
 use super::endpoint::Connection;
 use super::hub::Hub;
-use super::link;
 use super::output::Outputs;
+use super::parked::Parked;
 use super::post::{self, Outbox};
 use super::tasks::Tasks;
 use crate::channel::Account;
@@ -37,8 +37,6 @@ const FIRST: i32 = 100;
 const TOGETHER: usize = 64 << 10;
 /// A peer that lets this many control frames wait for it does not listen.
 const MAX_QUEUED: u64 = 1 << 18;
-/// What may be kept that was posted for links that are not known yet.
-const MAX_PARKED: u64 = 4 * WINDOW;
 /// The streams that a peer may have open beyond what its links need.
 const SPARE_STREAMS: usize = 1024;
 /// How long a stream may take to say what it is.
@@ -62,9 +60,7 @@ pub(crate) struct Session {
     events: mpsc::UnboundedSender<Event>,
     state: watch::Sender<State>,
     peer: OnceLock<Hello>,
-    /// What has come for links that are not known yet.
-    parked: Mutex<Parked>,
-    unparked: Notify,
+    pub(super) parked: Parked,
     answers: Mutex<HashMap<RequestId, mpsc::UnboundedSender<Answer>>>,
     allowed: AtomicU64,
     /// What its links do.
@@ -85,13 +81,6 @@ pub(crate) struct Session {
     closed: Notify,
     /// This side has said goodbye, or is about to.
     closing: AtomicBool,
-}
-
-#[derive(Default)]
-struct Parked {
-    links: HashMap<LinkId, Vec<link::Input>>,
-    /// What of it was posted, as messages weigh.
-    posted: u64,
 }
 
 /// How far a session has come.
@@ -172,8 +161,7 @@ impl Session {
             events,
             state: watch::Sender::new(State::Greeting),
             peer: OnceLock::new(),
-            parked: Mutex::default(),
-            unparked: Notify::new(),
+            parked: Parked::default(),
             answers: Mutex::default(),
             allowed: AtomicU64::new(0),
             tasks: Tasks::start(runtime),
@@ -267,31 +255,6 @@ impl Session {
     /// Where the answers to a request go.
     pub(crate) fn expect(&self, request: RequestId, answers: mpsc::UnboundedSender<Answer>) {
         lock(&self.answers).insert(request, answers);
-    }
-
-    /// Keeps what has come for a link until that is known. The peer can open no more streams than it is allowed, and where much is
-    /// kept that was posted, no more of that is [read](Self::has_room).
-    pub(super) fn park(&self, id: LinkId, input: link::Input) {
-        let mut parked = lock(&self.parked);
-        parked.posted += input.weight();
-        parked.links.entry(id).or_default().push(input);
-    }
-
-    /// What was kept for a link, in the order in which it came.
-    pub(super) fn unpark(&self, id: LinkId) -> Vec<link::Input> {
-        let mut parked = lock(&self.parked);
-        let Some(inputs) = parked.links.remove(&id) else { return Vec::new() };
-        parked.posted -= inputs.iter().map(link::Input::weight).sum::<u64>();
-        self.unparked.notify_one();
-        inputs
-    }
-
-    /// Resolves when more may be kept. What it waits for comes by other streams: who posts names a link before it posts on it, or has
-    /// said on the control stream what will.
-    pub(super) async fn has_room(&self) {
-        while lock(&self.parked).posted > MAX_PARKED {
-            self.unparked.notified().await;
-        }
     }
 
     /// Lets the peer open a stream for each of its links, and some more. Each that is allowed costs memory, so they grow with
@@ -429,8 +392,7 @@ fn handle(hub: &Hub, session: &Arc<Session>, event: Event) -> ControlFlow<()> {
         Event::Down(why) => {
             let was_up = session.is_up();
             lock(&session.answers).clear();
-            *lock(&session.parked) = Parked::default();
-            session.unparked.notify_one();
+            session.parked.clear();
             session.outbox.end();
             session.blobs.clear();
             session.outputs.clear();

@@ -87,6 +87,14 @@ impl Lab {
         (hub, places, session)
     }
 
+    /// A channel from another node to this one.
+    async fn channel(&self, hub: &Hub, session: &Session, bounds: Bounds) -> (Channel, Channel) {
+        let (here, there) = Channel::pair(bounds);
+        let link = hub.send_end(session.key(), there).expect("the session is up");
+        assert!(hub.ask(session.key(), Ask::Lookup { name: "kept".into(), link }, |_| {}));
+        (here, self.kept().await)
+    }
+
     /// The end that was kept last.
     async fn kept(&self) -> Channel {
         let kept = async {
@@ -367,10 +375,7 @@ async fn what_was_handed_over_arrives_before_a_goodbye() {
     for _ in 0..20 {
         let lab = Lab::new();
         let (hub, _places, session) = lab.node().await;
-        let (here, there) = Channel::pair(Bounds { messages: 1000, bytes: 1 << 30 });
-        let link = hub.send_end(session.key(), there).expect("the session is up");
-        assert!(hub.ask(session.key(), Ask::Lookup { name: "kept".into(), link }, |_| {}));
-        let channel = lab.kept().await;
+        let (here, channel) = lab.channel(&hub, &session, Bounds { messages: 1000, bytes: 1 << 30 }).await;
         let (printed, request) = (Kept::default(), RequestId(7));
         lab.session().outputs.expect(request, Output::new(printed.clone()), Output::null(), None);
         let (stdout, stderr, _) = crate::net::output::printer(&hub, &session, request);
@@ -406,10 +411,7 @@ async fn what_was_handed_over_arrives_before_a_goodbye() {
 async fn who_does_not_read_keeps_nobody_from_leaving() {
     let lab = Lab::new();
     let (hub, _places, session) = lab.node().await;
-    let (here, there) = Channel::pair(Bounds::default());
-    let link = hub.send_end(session.key(), there).expect("the session is up");
-    assert!(hub.ask(session.key(), Ask::Lookup { name: "kept".into(), link }, |_| {}));
-    let channel = lab.kept().await;
+    let (here, channel) = lab.channel(&hub, &session, Bounds::default()).await;
     for _ in 0..4 {
         here.put(vec![1; 1 << 20]).await.expect("there is room");
     }
@@ -517,7 +519,13 @@ async fn what_is_posted_for_links_that_are_not_known_is_kept_within_bounds() {
     });
     let mut post = peer.opens(&Head::Post, Vec::new()).await;
     let written = tokio::spawn(async move { post.write_all(&all).await.map(|()| post) });
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    let session = lab.session();
+    let full = async {
+        while !session.parked.is_full() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, full).await.expect("it keeps what comes");
     peer.is_heard().await;
     assert_eq!(known.pending(), 0, "all of it is kept");
     for link in links {
@@ -537,10 +545,7 @@ async fn short_and_long_messages_of_a_channel_keep_their_order() {
     let (hub, _places, session) = lab.node().await;
     let mut readers = Vec::new();
     for first_long in [0_u32, 1, 40, 1000] {
-        let (here, there) = Channel::pair(Bounds::default());
-        let link = hub.send_end(session.key(), there).expect("the session is up");
-        assert!(hub.ask(session.key(), Ask::Lookup { name: "kept".into(), link }, |_| {}));
-        let channel = lab.kept().await;
+        let (here, channel) = lab.channel(&hub, &session, Bounds::default()).await;
         readers.push(tokio::spawn(async move {
             for n in 0..200_u32 {
                 let message = gets(&channel).await;
@@ -564,10 +569,7 @@ async fn what_was_posted_arrives_before_a_goodbye() {
     for _ in 0..20 {
         let lab = Lab::new();
         let (hub, _places, session) = lab.node().await;
-        let (here, there) = Channel::pair(Bounds { messages: 1000, bytes: 1 << 30 });
-        let link = hub.send_end(session.key(), there).expect("the session is up");
-        assert!(hub.ask(session.key(), Ask::Lookup { name: "kept".into(), link }, |_| {}));
-        let channel = lab.kept().await;
+        let (here, channel) = lab.channel(&hub, &session, Bounds { messages: 1000, bytes: 1 << 30 }).await;
         for n in 0..100_u8 {
             here.put(vec![n; 10]).await.expect("there is room");
         }
