@@ -164,15 +164,20 @@ fn fairness(_: Channel) -> places::Result {
     let (n, spinners) = (number(0)?, number(1)?);
     let _spinning = (0..spinners).map(|_| spin::spawn()).collect::<Result<Vec<_>, _>>()?;
     let place = echo::spawn()?;
+    latencies(&format!("fairness.{spinners}_spinners"), &place, n)
+}
+
+/// Times so many round trips of 64 B.
+fn latencies(name: &str, echo: &Place, n: usize) -> places::Result {
     let mut times = Vec::with_capacity(n);
     for _ in 0..n {
         let start = Instant::now();
-        place.put_get(&[0; 64])?;
+        echo.put_get(&[0; 64])?;
         times.push(start.elapsed().as_secs_f64() * 1e6);
     }
     times.sort_by(f64::total_cmp);
-    report(&format!("fairness.{spinners}_spinners.p50"), times[n / 2], "us");
-    report(&format!("fairness.{spinners}_spinners.p99"), times[n * 99 / 100], "us");
+    report(&format!("{name}.p50"), times[n / 2], "us");
+    report(&format!("{name}.p99"), times[n * 99 / 100], "us");
     Ok(())
 }
 
@@ -226,16 +231,7 @@ fn far_beside(_: Channel) -> places::Result {
     let (node, n) = (far_node()?, number(1)?);
     let (echo, feeder) = (echo::at(&node).spawn()?, feeder::spawn()?);
     feeder.put(slow_sink::at(&node).spawn()?.into_channel())?;
-    let mut times = Vec::with_capacity(n);
-    for _ in 0..n {
-        let start = Instant::now();
-        echo.put_get(&[0; 64])?;
-        times.push(start.elapsed().as_secs_f64() * 1e6);
-    }
-    times.sort_by(f64::total_cmp);
-    report("far.beside_bulk.p50", times[n / 2], "us");
-    report("far.beside_bulk.p99", times[n * 99 / 100], "us");
-    Ok(())
+    latencies("far.beside_bulk", &echo, n)
 }
 
 /// Fills a channel as long as it is there.
