@@ -12,6 +12,7 @@ mod bridge;
 mod circles;
 mod feed;
 mod inflow;
+mod lookers;
 mod mailbox;
 #[cfg(test)]
 mod tests;
@@ -28,7 +29,7 @@ pub use blob::Blob;
 pub(crate) use bridge::{Bridge, BridgeKey};
 pub(crate) use feed::Feed;
 pub(crate) use inflow::Inflow;
-pub(crate) use mailbox::Group;
+pub(crate) use lookers::Group;
 use mailbox::{Conduit, Mailbox, Source};
 pub(crate) use waiters::{Ticket, Waiters};
 pub(crate) use watched::{After, Looking, Share, Watched};

@@ -2,18 +2,17 @@
 //!
 //! A mailbox keeps the order of each sender and promises nothing across senders. When it is full the sender waits; nothing is
 //! dropped. Writers are woken when it has drained to a half, so that a fast writer and a slow reader do not take turns at every
-//! message. One reader is woken for each message: readers of one end compete, and a herd would be woken in vain.
-//!
-//! Beside the readers are lookers, who want to be told of a message and may take their time. A reader must not be passed over for one
-//! of these, nor those of one place for those of another: so one of each group of lookers is woken for each message too.
+//! message. One reader is woken for each message: readers of one end compete, and a herd would be woken in vain. So is one of each group
+//! of [lookers](super::lookers).
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::iter::Peekable;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::account::Charge;
+use super::lookers::{Group, Lookers};
 use super::waiters::{Ticket, Waiters};
 use super::watched::{After, Share};
 use super::{Accept, Bounds, BridgeKey, Channel, Ending, Message, PutError, Taken};
@@ -39,9 +38,7 @@ pub(super) struct Queue {
     bytes: usize,
     bounds: Bounds,
     readers: Waiters,
-    lookers: BTreeMap<Group, Lookers>,
-    /// The groups in which somebody waits, or did: so that a message costs nothing for groups that were told of one and have not looked.
-    looking: BTreeSet<Group>,
+    lookers: Lookers,
     writers: Waiters,
     /// Woken only when nobody will read any more, or put.
     observers: Waiters,
@@ -55,17 +52,6 @@ pub(super) struct Queue {
     /// Whose end reads it, where that is a bridge to another node.
     bridge: Option<BridgeKey>,
     charge: Option<Charge>,
-}
-
-/// Who looks together, so that one is told of a message for all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Group(pub(crate) u64);
-
-#[derive(Debug, Default)]
-struct Lookers {
-    waiters: Waiters,
-    /// How many there are, with those who do not wait now.
-    members: usize,
 }
 
 /// Messages that are to be put, first to last.
@@ -103,8 +89,7 @@ impl Mailbox {
             bytes: 0,
             bounds: Bounds { messages: bounds.messages.max(1), bytes: bounds.bytes },
             readers: Waiters::default(),
-            lookers: BTreeMap::new(),
-            looking: BTreeSet::new(),
+            lookers: Lookers::default(),
             writers: Waiters::default(),
             observers: Waiters::default(),
             ended: None,
@@ -205,15 +190,14 @@ impl Mailbox {
 
     /// Somebody more who will look.
     pub(super) fn add_looker(&self, group: Group) {
-        self.lock().lookers.entry(group).or_default().members += 1;
+        self.lock().lookers.add(group);
     }
 
     /// As [`Self::poll_readable`], for a looker.
     pub(super) fn poll_look(&self, cx: &Context<'_>, group: Group, ticket: &mut Ticket) -> Poll<()> {
         let mut queue = self.lock();
         if queue.messages.is_empty() && queue.ended.or(queue.abandoned).is_none() {
-            queue.lookers.entry(group).or_default().waiters.enter(ticket, cx);
-            queue.looking.insert(group);
+            queue.lookers.enter(group, ticket, cx);
             return Poll::Pending;
         }
         // As in `poll_readable`.
@@ -223,18 +207,8 @@ impl Mailbox {
     /// A looker less; a turn that it leaves is the next one's of its group.
     pub(super) fn remove_looker(&self, group: Group, ticket: &mut Ticket) {
         let mut queue = self.lock();
-        let is_empty = queue.messages.is_empty();
-        let mut next = None;
-        if let Some(lookers) = queue.lookers.get_mut(&group) {
-            if lookers.waiters.leave(ticket) && !is_empty {
-                next = lookers.waiters.pop();
-            }
-            lookers.members -= 1;
-            if lookers.members == 0 {
-                queue.lookers.remove(&group);
-                queue.looking.remove(&group);
-            }
-        }
+        let is_there = !queue.messages.is_empty();
+        let next = queue.lookers.remove(group, ticket, is_there);
         drop(queue);
         next.into_iter().for_each(Waker::wake);
     }
@@ -525,19 +499,14 @@ impl Queue {
 
     /// Finds who is to be woken for a message more.
     fn announce(&mut self, wake: &mut Wake) {
-        wake.add(self.readers.pop());
-        self.looking.retain(|group| {
-            let next = self.lookers.get_mut(group).and_then(|lookers| lookers.waiters.pop());
-            let waits = next.is_some();
-            wake.add(next);
-            waits
-        });
+        self.readers.pop().into_iter().for_each(|waker| wake.add(waker));
+        self.lookers.pop(|waker| wake.add(waker));
     }
 
     /// The readers and the lookers, to be woken.
     fn all_readers(&mut self) -> Vec<Waker> {
         let mut wake = self.readers.drain();
-        self.lookers.values_mut().for_each(|lookers| wake.append(&mut lookers.waiters.drain()));
+        wake.append(&mut self.lookers.drain());
         wake
     }
 
@@ -588,10 +557,10 @@ struct Wake {
 }
 
 impl Wake {
-    fn add(&mut self, waker: Option<Waker>) {
-        match (&self.first, waker) {
-            (None, waker) => self.first = waker,
-            (Some(_), waker) => self.rest.extend(waker),
+    fn add(&mut self, waker: Waker) {
+        match self.first {
+            None => self.first = Some(waker),
+            Some(_) => self.rest.push(waker),
         }
     }
 

@@ -7,7 +7,7 @@
 
 use std::task::{Context, Poll};
 
-use super::mailbox::Group;
+use super::lookers::Group;
 use super::waiters::Ticket;
 use super::{Channel, Ending, Message};
 
