@@ -71,6 +71,15 @@ fn collectives_agree_with_naive_ones_over_nodes() {
 }
 
 #[test]
+fn what_nodes_have_for_each_other_crosses_between_two_of_them_once() {
+    let (lab, nodes, _) = nodes();
+    for each in [&["3", "1", "2"][..], &["4", "4"], &["1", "2", "2"]] {
+        let hosts = nodes.iter().zip(each).map(|(node, ranks)| format!("{}:{ranks}", node.address)).collect::<Vec<_>>().join(",");
+        far(&lab, &["--hosts", &hosts], "mpi_crossings", "crossings", each).prints("");
+    }
+}
+
+#[test]
 fn ranks_exchange_messages_over_nodes() {
     let (lab, nodes, hosts) = nodes();
     for (start, ranks) in [("order", "4"), ("wildcards", "5"), ("requests", "4"), ("groups", "6")] {
