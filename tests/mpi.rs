@@ -252,6 +252,15 @@ fn verified(name: &str, start: &str, ranks: &[&str], expected: &str) {
 }
 
 #[test]
+fn kernels_are_verified_beyond_the_smallest_class() {
+    for kernel in ["ep", "is", "cg", "mg", "ft"] {
+        let options = ["-n", "2", "--memory", "512MiB", "--preempt", "off"];
+        let ended = mpirun(&options, &format!("npb_{kernel}"), kernel, &["W"]).fails(0, &[]);
+        assert!(ended.stdout.ends_with(", verified\n"), "{}", ended.stdout);
+    }
+}
+
+#[test]
 fn ep_is_verified() {
     verified("npb_ep", "ep", &["2"], "ep: -3.247834652e3 and -6.958407078e3 of 13176389 pairs, verified\n");
 }
