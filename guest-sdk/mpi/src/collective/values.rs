@@ -3,7 +3,7 @@
 //! They are the ones on elements with blocks of any length, and cross between nodes as those do. Values are combined in the order of the
 //! ranks, by functions that need be associative only: up a binomial tree, on each node first, and then among the leaders. Where the ranks
 //! of a node are not consecutive, as after a split by other keys, there is nothing that a node could combine by itself: then all values
-//! are gathered, and combined by who gets the result; and a scan goes as if there were one node.
+//! are gathered, and combined by the root, or by rank 0 where all get the result; and a scan goes as if there were one node.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
