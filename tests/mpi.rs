@@ -71,6 +71,15 @@ fn collectives_agree_with_naive_ones_over_nodes() {
 }
 
 #[test]
+fn what_nodes_have_for_each_other_crosses_between_two_of_them_once() {
+    let (lab, nodes, _) = nodes();
+    for each in [&["3", "1", "2"][..], &["4", "4"], &["1", "2", "2"]] {
+        let hosts = nodes.iter().zip(each).map(|(node, ranks)| format!("{}:{ranks}", node.address)).collect::<Vec<_>>().join(",");
+        far(&lab, &["--hosts", &hosts], "mpi_crossings", "crossings", each).prints("");
+    }
+}
+
+#[test]
 fn ranks_exchange_messages_over_nodes() {
     let (lab, nodes, hosts) = nodes();
     for (start, ranks) in [("order", "4"), ("wildcards", "5"), ("requests", "4"), ("groups", "6")] {
@@ -239,6 +248,15 @@ fn ssh_launches_nodes_for_a_job() {
 fn verified(name: &str, start: &str, ranks: &[&str], expected: &str) {
     for ranks in ranks {
         mpirun(&["-n", ranks], name, start, &["S"]).fails(0, &[]).stdout_is(expected);
+    }
+}
+
+#[test]
+fn kernels_are_verified_beyond_the_smallest_class() {
+    for kernel in ["ep", "is", "cg", "mg", "ft"] {
+        let options = ["-n", "2", "--memory", "512MiB", "--preempt", "off"];
+        let ended = mpirun(&options, &format!("npb_{kernel}"), kernel, &["W"]).fails(0, &[]);
+        assert!(ended.stdout.ends_with(", verified\n"), "{}", ended.stdout);
     }
 }
 

@@ -15,6 +15,8 @@ fn timed(world: &Communicator, n: usize, mut call: impl FnMut() -> Result<(), Er
     for _ in 0..n {
         call()?;
     }
+    // Until the others are done too: who gives only is done at once.
+    world.barrier()?;
     Ok(start.elapsed().as_secs_f64() / n as f64)
 }
 
@@ -57,6 +59,43 @@ fn collectives(ch: Channel) -> places::Result {
             let seconds = timed(&world, (n / few).max(3), || world.alltoall(&data).map(drop))?;
             report(&world, &format!("alltoall.{each}B"), seconds);
         }
+    }
+    if wanted("alltoallv") {
+        for (each, n) in [(8, 4_000), (64, 4_000), (256, 4_000), (1_024, 2_000), (4_096, 1_000), (65_536, 60)] {
+            let blocks = vec![vec![1u8; each]; world.size()];
+            let seconds = timed(&world, (n / few).max(3), || world.alltoallv(&blocks).map(drop))?;
+            report(&world, &format!("alltoallv.{each}B"), seconds);
+        }
+    }
+    if wanted("reduce_scatter") {
+        for (each, n) in [(1, 6_000), (1_024, 2_000), (16_384, 60)] {
+            let data = vec![1.0f64; each * world.size()];
+            let seconds = timed(&world, (n / few).max(3), || world.reduce_scatter_block(&data, op::Sum).map(drop))?;
+            report(&world, &format!("reduce_scatter.{}B", size_of_val(&*data)), seconds);
+        }
+    }
+    if wanted("gatherv") {
+        for (each, n) in [(8, 6_000), (1_024, 4_000), (4_096, 2_000), (65_536, 60)] {
+            let data = vec![1u8; each];
+            let seconds = timed(&world, (n / few).max(3), || world.gatherv(&data, 0).map(drop))?;
+            report(&world, &format!("gatherv.{each}B"), seconds);
+        }
+    }
+    if wanted("allgatherv") {
+        for (each, n) in [(8, 6_000), (1_024, 4_000), (4_096, 2_000), (65_536, 60)] {
+            let data = vec![1u8; each];
+            let seconds = timed(&world, (n / few).max(3), || world.allgatherv(&data).map(drop))?;
+            report(&world, &format!("allgatherv.{each}B"), seconds);
+        }
+    }
+    if wanted("values") {
+        let text = "x".repeat(64);
+        let longer = |a: String, b: String| if a.len() < b.len() { b } else { a };
+        let n = 4_000 / few;
+        report(&world, "allreduce_value", timed(&world, n, || world.allreduce_value(text.clone(), longer).map(drop))?);
+        report(&world, "scan_value", timed(&world, n, || world.scan_value(text.clone(), longer).map(drop))?);
+        report(&world, "allgather_value", timed(&world, n, || world.allgather_value(text.clone()).map(drop))?);
+        report(&world, "alltoall_value", timed(&world, n, || world.alltoall_value(vec![text.clone(); world.size()]).map(drop))?);
     }
     if wanted("scan") {
         for (count, n) in [(1, 10_000), (128, 10_000), (1_024, 4_000), (8_192, 1_000), (131_072, 60)] {

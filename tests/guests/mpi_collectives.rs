@@ -199,6 +199,18 @@ impl Group<'_> {
         assert_eq!(comm.reduce_value(mine(), join, root)?, (me == root).then(|| text(size)));
         assert_eq!(comm.allreduce_value(mine(), join)?, text(size));
         assert_eq!(comm.scan_value(mine(), join)?, text(me + 1));
+        assert_eq!(comm.exscan_value(mine(), join)?, (me > 0).then(|| text(me)));
+        let parts = (0..size).map(|to| format!("{me}-{to},")).collect();
+        assert_eq!(comm.reduce_scatter_value(parts, join)?, (0..size).map(|from| format!("{from}-{me},")).collect::<String>());
+        // Longer than what shares a message, and than what is sent at once.
+        let long = |rank: usize| format!("{rank},").repeat([1, 2_000, 70_000][self.len(rank, rank, 2)]);
+        let all: Vec<String> = (0..size).map(long).collect();
+        assert_eq!(comm.allgather_value(long(me))?, all);
+        assert_eq!(comm.gather_value(long(me), root)?, (me == root).then(|| all.clone()));
+        assert_eq!(comm.broadcast_value((me == root).then(|| long(me)), root)?, all[root]);
+        assert_eq!(comm.scatter_value((me == root).then_some(&all[..]), root)?, all[me]);
+        assert_eq!(comm.alltoall_value(all.clone())?, vec![all[me].clone(); size]);
+        assert_eq!(comm.allreduce_value(long(me), join)?, all.concat());
         Ok(())
     }
 
@@ -308,7 +320,7 @@ fn mpi_collectives_agree_with_naive_ones_on_long_data(_: Channel) -> places::Res
 #[places::start]
 fn far(_: Channel) -> places::Result {
     let nodes: Vec<String> = std::env::args().skip(1).collect();
-    for (seed, each) in [(1, [1, 1, 1]), (2, [3, 1, 2]), (3, [2, 2, 2]), (4, [1, 6, 4])] {
+    for (seed, each) in [(1, [1, 1, 1]), (2, [3, 1, 2]), (3, [2, 2, 2]), (4, [1, 6, 4]), (5, [6, 6, 5])] {
         job(remote_config(nodes.iter().cloned().zip(each)), 3_000 + seed, 60, 20_000)?;
     }
     Ok(())

@@ -2,7 +2,23 @@
 //!
 //! Each is a few messages along a pattern that fits the size and the number of ranks; the files say which, and from when on. Where the
 //! ranks of a communicator run on several nodes, one rank of each, its *leader*, speaks for the node, so that what all need crosses
-//! between two nodes once.
+//! between two nodes once. Of `n` nodes, so many messages cross in all:
+//!
+//! | operations | messages | else |
+//! | --- | --- | --- |
+//! | barrier | up a tree of leaders and down again: 2(n − 1) | |
+//! | broadcast | down a tree: n − 1 | a chain, in segments, from 128 KiB on |
+//! | reduce | up a tree: n − 1; where the order matters one more, to the root | |
+//! | allreduce | recursive doubling: n log n; of values 2(n − 1) | Rabenseifner's or a ring, from 64 KiB on |
+//! | gather, scatter, and those with blocks of any lengths | n − 1 | blocks of more than 4 KiB directly, but in `scatter` |
+//! | allgather, allgatherv | n(n − 1), or n log n | |
+//! | alltoall, alltoallv | n(n − 1) | blocks of more than 4 KiB directly |
+//! | `reduce_scatter`, `reduce_scatter_block` | n(n − 1) | |
+//! | scan, exscan | at most n log n | |
+//!
+//! What goes directly is what only its receiver needs, so it crosses once too. Operations on values are those with blocks of any lengths.
+//! Two things are not done by nodes, where the ranks of a node are not consecutive, as after a split by other keys: scans, and reductions
+//! of elements by operations whose order matters. There a node can combine nothing by itself, as ranks of other nodes come in between.
 //!
 //! Every message says which operation it belongs to and with what arguments its sender called it, so a rank that called another one is
 //! found by whoever hears from it.
@@ -12,6 +28,7 @@ mod allreduce;
 mod alltoall;
 mod barrier;
 mod broadcast;
+mod bundle;
 mod gather;
 mod reduce;
 mod reduce_scatter;
@@ -142,6 +159,24 @@ impl<'a> Call<'a> {
         self.communicator.nodes() > 1
     }
 
+    /// Whether there are several nodes, and one of them has several ranks: leaders spare messages between nodes.
+    fn has_leaders(&self) -> bool {
+        (2..self.communicator.size()).contains(&self.communicator.nodes())
+    }
+
+    /// Whether it has, and what nodes combine by themselves and leaders after them is combined in the order of the ranks: those of each
+    /// node are consecutive, as `mpirun` places them.
+    fn has_leaders_in_order(&self) -> bool {
+        self.has_leaders() && self.communicator.by_node().iter().flatten().copied().eq(0..self.communicator.size())
+    }
+
+    /// The last rank of each node; none for who is none.
+    fn lasts<'b>(&'b self, ranks: &'b mut Vec<usize>) -> Option<Team<'b>> {
+        ranks.extend(self.communicator.by_node().iter().filter_map(|ranks| ranks.last()));
+        let me = ranks.iter().position(|&rank| rank == self.communicator.rank())?;
+        Some(Team { call: self, ranks: Some(ranks), me, size: ranks.len() })
+    }
+
     /// The number of a rank's node, and the leader of that.
     fn node_of(&self, rank: usize) -> (usize, usize) {
         let nodes = self.communicator.by_node();
@@ -224,18 +259,17 @@ impl Team<'_> {
 
 /// Copies a message of just this size.
 fn fill(room: &mut [u8], envelope: &Envelope) -> Result<(), Error> {
-    let body = envelope.body();
-    if body.len() != room.len() {
+    fill_with(room, envelope.body(), || format!("rank {} in {}", envelope.header.source, describe(&envelope.header)))
+}
+
+/// Copies bytes of just this size. `whose` says where they come from.
+fn fill_with(room: &mut [u8], bytes: &[u8], whose: impl FnOnce() -> String) -> Result<(), Error> {
+    if bytes.len() != room.len() {
         // Only ranks that disagree on counts come here, in operations where counts may differ.
-        return Err(Error::Mismatch(format!(
-            "ranks disagree: rank {} gives {} bytes in {}, where {} are due",
-            envelope.header.source,
-            body.len(),
-            describe(&envelope.header),
-            room.len()
-        )));
+        let (are, due, whose) = (bytes.len(), room.len(), whose());
+        return Err(Error::Mismatch(format!("ranks disagree: {whose} has {are} bytes, where {due} are due")));
     }
-    room.copy_from_slice(body);
+    room.copy_from_slice(bytes);
     Ok(())
 }
 

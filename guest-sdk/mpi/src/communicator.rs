@@ -69,6 +69,17 @@ impl Communicator {
         self.0.nodes.len()
     }
 
+    /// How many messages this rank has sent to a rank of it so far, over all communicators: what a program looks at that wants to know what
+    /// its operations cost, a performance variable in the words of section 15.3. A message longer than 1 MiB counts once for each. What a
+    /// rank sends to itself does not count.
+    ///
+    /// # Errors
+    /// [`Error::NoRank`].
+    pub fn messages_to(&self, rank: usize) -> Result<u64, Error> {
+        self.check_rank("messages_to", rank)?;
+        Ok(self.process().messages_to(self.member(rank)))
+    }
+
     /// The share of this rank in `total` elements, as [`share`] gives it; `rmpi-partition`.
     pub fn partition(&self, total: usize) -> Range<usize> {
         share(total, self.rank(), self.size())

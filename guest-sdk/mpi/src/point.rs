@@ -60,7 +60,8 @@ impl Status {
 
 impl Communicator {
     /// Sends elements to a rank, itself included. It returns when the elements may change again, which says nothing of the receiver: up
-    /// to 8 MiB and 8,192 messages lie in its inbox; beyond that this waits, and takes meanwhile what comes to this rank.
+    /// to 8 MiB and 8,192 messages lie in its inbox; beyond that this waits, and takes meanwhile what comes to this rank (MPI 4.1, sections
+    /// 3.2.1 and 3.4).
     ///
     /// # Errors
     /// [`Error::NoRank`]; [`Error::Ended`] where that rank is gone.
@@ -69,7 +70,7 @@ impl Communicator {
         self.process().flush(self.member(dest))
     }
 
-    /// Waits for a message and returns its elements.
+    /// Waits for a message and returns its elements (MPI 4.1, section 3.2.4).
     ///
     /// # Errors
     /// [`Error::NoRank`]; [`Error::Type`]; [`Error::Ended`] where that rank has gone wrong and the job goes on.
@@ -130,7 +131,7 @@ impl Communicator {
         Ok((read(envelope.body())?, Status::of(&envelope.header)))
     }
 
-    /// Waits until a message is there, and leaves it there.
+    /// Waits until a message is there, and leaves it there (MPI 4.1, section 3.8.1).
     ///
     /// # Errors
     /// As [`Self::recv`].
@@ -139,7 +140,7 @@ impl Communicator {
         Ok(Status::of(&self.process().probe(&pattern, &wait)?))
     }
 
-    /// Says whether a message is there.
+    /// Says whether a message is there (MPI 4.1, section 3.8.1).
     ///
     /// # Errors
     /// As [`Self::recv`].

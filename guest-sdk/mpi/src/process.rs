@@ -122,6 +122,11 @@ impl Process {
         self.state.borrow().matching.unclaimed()
     }
 
+    /// How many messages there were to a rank in the world.
+    pub(crate) fn messages_to(&self, rank: usize) -> u64 {
+        self.state.borrow().sent[rank]
+    }
+
     /// Sends a message to a rank in the world; true if some of it must wait for room.
     pub(crate) fn post(&self, to: usize, mut header: Header, body: &[u8]) -> Result<bool, Error> {
         let mut message = std::mem::take(&mut self.state.borrow_mut().message);

@@ -70,7 +70,7 @@ pub struct RecvRequest<T> {
 }
 
 impl Communicator {
-    /// Begins to send elements. They may change at once.
+    /// Begins to send elements. They may change at once (MPI 4.1, section 3.7.2).
     ///
     /// # Errors
     /// As [`Self::send`].
@@ -79,7 +79,7 @@ impl Communicator {
         Ok(SendRequest { communicator: self.clone(), dest: self.member(dest) })
     }
 
-    /// Begins to receive a message. Requests get their messages in the order in which they were made.
+    /// Begins to receive a message (MPI 4.1, section 3.7.2). Requests get their messages in the order in which they were made.
     ///
     /// # Errors
     /// [`Error::NoRank`].

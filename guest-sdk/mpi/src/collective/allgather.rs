@@ -2,9 +2,11 @@
 //!
 //! Short blocks: where all ranks share a node, up a binomial tree and down again, which are the fewest messages. Longer ones go around a
 //! ring, where each rank sends what it received last. Between nodes the leaders exchange their nodes' blocks by Bruck's algorithm, or
-//! around a ring.
+//! around a ring; those of any lengths each with each, and spread them.
 
-use super::broadcast::broadcast;
+use super::alltoall::pairwise;
+use super::broadcast::{any_length, broadcast};
+use super::bundle::{self, Blocks};
 use super::gather::{gather, place};
 use super::{Call, Team, Terms, fill};
 use crate::communicator::Communicator;
@@ -18,7 +20,7 @@ use crate::matching::Envelope;
 const SHORT: usize = 128 << 10;
 
 impl Communicator {
-    /// Collects equally many elements of each rank at all ranks, in the order of the ranks.
+    /// Collects equally many elements of each rank at all ranks, in the order of the ranks (MPI 4.1, section 6.7).
     ///
     /// # Errors
     /// As [`Self::barrier`].
@@ -38,25 +40,49 @@ impl Communicator {
         Ok(all)
     }
 
-    /// Collects what each rank gives, of any length, at all ranks.
+    /// Collects what each rank gives, of any length, at all ranks (MPI 4.1, section 6.7).
     ///
     /// # Errors
     /// As [`Self::barrier`].
     pub fn allgatherv<T: Datatype>(&self, data: &[T]) -> Result<Vec<Vec<T>>, Error> {
         let call = Call::begin(self, &Terms::new::<T>(Kind::Allgather, data.len()).varying())?;
-        let blocks = varying(&call, bytemuck::cast_slice(data))?;
+        let mut blocks = vec![Vec::new(); self.size()];
+        varying(&call, bytemuck::cast_slice(data), |rank, block| blocks[rank] = datatype::elements(block).into_owned())?;
         call.end()?;
-        let block = |block: Option<Envelope>| match block {
-            Some(envelope) => datatype::elements(envelope.body()).into_owned(),
-            None => data.to_vec(),
-        };
-        Ok(blocks.into_iter().map(block).collect())
+        blocks[self.rank()] = data.to_vec();
+        Ok(blocks)
     }
 }
 
-/// Blocks of any lengths around a ring; this rank's own is left out.
-pub(super) fn varying(call: &Call<'_>, mine: &[u8]) -> Result<Vec<Option<Envelope>>, Error> {
-    around(&call.everybody(), mine)
+/// Blocks of any lengths; each but this rank's own is given with its rank.
+pub(super) fn varying(call: &Call<'_>, mine: &[u8], mut found: impl FnMut(usize, &[u8])) -> Result<(), Error> {
+    if !call.has_leaders() {
+        let blocks = around(&call.everybody(), mine)?;
+        blocks.iter().enumerate().for_each(|(rank, block)| block.iter().for_each(|block| found(rank, block.body())));
+        return Ok(());
+    }
+    let neighbours = call.neighbours();
+    let mut all = Vec::with_capacity(mine.len() + 8);
+    bundle::add(&mut all, mine)?;
+    if neighbours.me > 0 {
+        neighbours.send(0, &all)?;
+    }
+    if let Some(leaders) = call.leaders() {
+        for number in 1..neighbours.size {
+            all.extend_from_slice(neighbours.recv(number)?.body());
+        }
+        let far = pairwise(&leaders, &vec![&all[..]; leaders.size])?;
+        all = far.iter().map(|node| node.as_ref().map_or(&all[..], Envelope::body)).collect::<Vec<_>>().concat();
+    }
+    any_length(&neighbours, 0, &mut all)?;
+    let mut blocks = Blocks(&all);
+    for &rank in call.communicator.by_node().iter().flatten() {
+        let block = blocks.next()?.unwrap_or_default();
+        if rank != call.communicator.rank() {
+            found(rank, block);
+        }
+    }
+    Ok(())
 }
 
 /// Around a ring: each rank sends on what it received last. A message's length is its own.

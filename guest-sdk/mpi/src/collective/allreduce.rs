@@ -2,9 +2,11 @@
 //!
 //! Short data goes up a binomial tree and down again where all ranks share a node: of all patterns it has the fewest messages, and
 //! there are fewer processors than ranks. Between nodes, for two ranks, and for operations that are not commutative, it is recursive
-//! doubling. Long
-//! data is Rabenseifner's: a reduce-scatter by recursive halving and an allgather by doubling; and a ring where the number of ranks is
-//! no power of two.
+//! doubling. Long data is Rabenseifner's: a reduce-scatter by recursive halving and an allgather by doubling; and a ring where the number
+//! of ranks is no power of two.
+//!
+//! Between nodes each node combines what its ranks have, and then the leaders do as said. Only where the order matters and the ranks of
+//! a node are not consecutive all ranks do, as there is nothing that a node could combine by itself.
 
 use super::broadcast::broadcast;
 use super::reduce::reduce;
@@ -22,7 +24,7 @@ use crate::tree::{Folded, fold, folded_size, unfold};
 const SHORT: usize = 64 << 10;
 
 impl Communicator {
-    /// Combines the elements of all ranks, one by one, and gives all the result.
+    /// Combines the elements of all ranks, one by one, and gives all the result (MPI 4.1, section 6.9.6).
     ///
     /// ```no_run
     /// # fn example(world: &places_mpi::Communicator) -> Result<(), places_mpi::Error> {
@@ -36,14 +38,15 @@ impl Communicator {
     pub fn allreduce<T: Datatype>(&self, data: &mut [T], op: impl Op<T>) -> Result<(), Error> {
         let call = Call::begin(self, &Terms::new::<T>(Kind::Allreduce, data.len()).op(&op))?;
         let long = size_of_val(data) > SHORT && data.len() >= self.size();
-        if !op.is_commutative() || (self.size() == 2 && !long) {
-            doubling(&call.everybody(), data, &op)?;
-        } else if call.has_several_nodes() {
+        let in_order = !op.is_commutative();
+        if call.has_leaders_in_order() || (call.has_leaders() && !in_order) {
             reduce(&call.neighbours(), 0, data, &op)?;
             if let Some(leaders) = call.leaders() {
-                if long { scattered(&leaders, data, &op)? } else { doubling(&leaders, data, &op)? }
+                if long && !in_order { scattered(&leaders, data, &op)? } else { doubling(&leaders, data, &op)? }
             }
             broadcast(&call.neighbours(), 0, bytemuck::cast_slice_mut(data))?;
+        } else if in_order || (!long && (self.size() == 2 || call.has_several_nodes())) {
+            doubling(&call.everybody(), data, &op)?;
         } else if long {
             scattered(&call.everybody(), data, &op)?;
         } else {

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::header::Kind;
 
 impl Communicator {
-    /// Waits until all ranks have called it: up a binomial tree and down again, which are the fewest messages.
+    /// Waits until all ranks have called it: up a binomial tree and down again, which are the fewest messages (MPI 4.1, section 6.3).
     ///
     /// # Errors
     /// [`Error::Mismatch`] where another rank called something else; [`Error::Ended`] where a rank has gone wrong and the job goes on.

@@ -3,7 +3,7 @@
 //! Up to [`SEGMENT`] bytes go down a binomial tree. More go down a chain of all ranks in segments: every rank sends each byte once, so
 //! that the first ranks are not busy for all others, and the ranks work at once.
 
-use super::{Call, SEGMENT, Team, Terms, fill, segments};
+use super::{Call, SEGMENT, Team, Terms, segments};
 use crate::communicator::Communicator;
 use crate::datatype::Datatype;
 use crate::error::Error;
@@ -11,7 +11,7 @@ use crate::header::Kind;
 use crate::tree::Binomial;
 
 impl Communicator {
-    /// Sends the elements of the root to all ranks, which have to have room for just as many.
+    /// Sends the elements of the root to all ranks, which have to have room for just as many (MPI 4.1, section 6.4).
     ///
     /// # Errors
     /// As [`Self::barrier`]; [`Error::NoRank`].
@@ -24,36 +24,38 @@ impl Communicator {
 
 /// From one rank to all, over each node's leader.
 pub(super) fn everywhere(call: &Call<'_>, root: usize, data: &mut [u8]) -> Result<(), Error> {
+    over_leaders(call, root, |team, root| broadcast(team, root, data))
+}
+
+/// Bytes of a length that only the root knows, from it to all, over each node's leader.
+pub(super) fn of_any_length(call: &Call<'_>, root: usize, data: &mut Vec<u8>) -> Result<(), Error> {
+    over_leaders(call, root, |team, root| any_length(team, root, data))
+}
+
+/// The teams that something goes through from one rank to all, and who of each has it.
+fn over_leaders(call: &Call<'_>, root: usize, mut hop: impl FnMut(&Team<'_>, usize) -> Result<(), Error>) -> Result<(), Error> {
     if !call.has_several_nodes() {
-        return broadcast(&call.everybody(), root, data);
+        return hop(&call.everybody(), root);
     }
     let me = call.communicator.rank();
     let (node, leader) = call.node_of(root);
-    if root != leader {
+    if root != leader
+        && let Some(number) = [root, leader].iter().position(|&rank| rank == me)
+    {
         // The root's node has it first: its leader gets it beside the others, and once only.
-        if me == root {
-            call.send(leader, data)?;
-        } else if me == leader {
-            fill(data, &call.recv(root)?)?;
-        }
+        hop(&Team { call, ranks: Some(&[root, leader]), me: number, size: 2 }, 0)?;
     }
     if let Some(leaders) = call.leaders() {
-        broadcast(&leaders, node, data)?;
+        hop(&leaders, node)?;
     }
     let neighbours = call.neighbours();
-    if neighbours.ranks.is_some_and(|ranks| ranks[0] == leader) && root != leader {
-        return without(&neighbours, root, data);
+    if root == leader || neighbours.rank(0) != leader {
+        return hop(&neighbours, 0);
     }
-    broadcast(&neighbours, 0, data)
-}
-
-/// On the root's own node: to all but the root, which has it. The root stands last in the order, and nothing is sent to it.
-fn without(team: &Team<'_>, root: usize, data: &mut [u8]) -> Result<(), Error> {
-    let ranks = team.ranks.unwrap_or_default();
-    let others: Vec<usize> = ranks.iter().copied().filter(|&rank| rank != root).collect();
-    let me = team.rank(team.me);
+    // To all of the root's node but the root, which has it.
+    let others: Vec<usize> = (0..neighbours.size).map(|number| neighbours.rank(number)).filter(|&rank| rank != root).collect();
     let Some(number) = others.iter().position(|&rank| rank == me) else { return Ok(()) };
-    broadcast(&Team { call: team.call, ranks: Some(&others), me: number, size: others.len() }, 0, data)
+    hop(&Team { call, ranks: Some(&others), me: number, size: others.len() }, 0)
 }
 
 /// From one of a team to all of it.
@@ -80,4 +82,34 @@ pub(super) fn broadcast(team: &Team<'_>, root: usize, data: &mut [u8]) -> Result
         }
     }
     Ok(())
+}
+
+/// Bytes of a length that only the root knows, from one of a team to all of it: the first message says how many there are.
+pub(super) fn any_length(team: &Team<'_>, root: usize, data: &mut Vec<u8>) -> Result<(), Error> {
+    /// Before the bytes.
+    const LENGTH: usize = size_of::<u64>();
+    let tree = Binomial { rank: team.counted_from(root), size: team.size };
+    let message;
+    let head = match tree.parent() {
+        None => {
+            let first = &data[..data.len().min(SEGMENT - LENGTH)];
+            [&(data.len() as u64).to_le_bytes(), first].concat()
+        }
+        Some(parent) => {
+            message = team.recv(team.back(parent, root))?;
+            message.body().to_vec()
+        }
+    };
+    tree.children().rev().try_for_each(|child| team.send(team.back(child, root), &head))?;
+    let strange = || Error::Mismatch("the first message of a broadcast does not say how long it is".into());
+    let (length, first) = head.split_first_chunk::<LENGTH>().ok_or_else(strange)?;
+    if tree.parent().is_some() {
+        data.clear();
+        data.extend_from_slice(first);
+        data.resize(u64::from_le_bytes(*length) as usize, 0);
+    }
+    match &mut data[first.len()..] {
+        [] => Ok(()),
+        rest => broadcast(team, root, rest),
+    }
 }

@@ -2,6 +2,9 @@
 //!
 //! Up a binomial tree, in segments where the data is longer than one. The tree is rooted at the root where the operation is
 //! commutative; else at rank 0, below which the ranks stand in order, and the result goes on to the root.
+//!
+//! Between nodes each node combines what its ranks have, and then the leaders do. Only where the order matters and the ranks of a node
+//! are not consecutive, as after a split by other keys, there is nothing that a node could combine by itself.
 
 use super::{Call, Team, Terms, segments};
 use crate::communicator::Communicator;
@@ -12,21 +15,22 @@ use crate::op::Op;
 use crate::tree::Binomial;
 
 impl Communicator {
-    /// Combines the elements of all ranks, one by one; the root gets the result, the others nothing.
+    /// Combines the elements of all ranks, one by one; the root gets the result, the others nothing (MPI 4.1, section 6.9.1).
     ///
     /// # Errors
     /// As [`Self::barrier`]; [`Error::NoRank`].
     pub fn reduce<T: Datatype>(&self, data: &[T], op: impl Op<T>, root: usize) -> Result<Option<Vec<T>>, Error> {
         let call = Call::begin(self, &Terms::new::<T>(Kind::Reduce, data.len()).root(root).op(&op))?;
         let mut sum = data.to_vec();
-        if call.has_several_nodes() && op.is_commutative() {
-            let (node, leader) = call.node_of(root);
+        let in_order = !op.is_commutative();
+        if call.has_leaders_in_order() || (call.has_leaders() && !in_order) {
+            let (node, leader) = if in_order { (0, 0) } else { call.node_of(root) };
             reduce(&call.neighbours(), 0, &mut sum, &op)?;
             if let Some(leaders) = call.leaders() {
                 reduce(&leaders, node, &mut sum, &op)?;
             }
             pass(&call, leader, root, &mut sum)?;
-        } else if op.is_commutative() {
+        } else if !in_order {
             reduce(&call.everybody(), root, &mut sum, &op)?;
         } else {
             reduce(&call.everybody(), 0, &mut sum, &op)?;

@@ -1,8 +1,12 @@
 //! Scan and exscan (MPI 4.1, section 6.11).
 //!
-//! In a logarithm of rounds each rank gets from twice as far before it what that one has of the ranks before itself. Where the ranks of
-//! each node stand together, as `mpirun` places them, and there is much to send, each node does so by itself, and then the leaders with what
-//! their nodes have in all.
+//! In a logarithm of rounds each rank gets from twice as far before it what that one has of the ranks before itself.
+//!
+//! Where the ranks of each node are consecutive, as `mpirun` places them, each node does so by itself, and then the last ranks of all nodes,
+//! which have what their nodes have in all. Over two nodes on loopback, of 4 ranks each, a scan after the other took in µs by nodes and as
+//! if there were one node: 38–69 and 39–50 for 8 bytes, 55–56 and 66–103 for 1 KiB, 93–146 and 163–347 for 8 KiB, 490–730 and 1,600–2,000
+//! for 64 KiB; over four nodes of 2 ranks each 59–71 and 40–67 for 8 bytes, 141–143 and 387–405 for 8 KiB. Where they are not consecutive,
+//! what a node has in all is of no use to anybody: the ranks of other nodes come in between.
 
 use super::broadcast::broadcast;
 use super::{Call, Team, Terms};
@@ -12,19 +16,14 @@ use crate::error::Error;
 use crate::header::Kind;
 use crate::op::Op;
 
-/// From this many bytes on it pays that they cross between nodes once, though a leader then waits for the last of its node. Over two nodes on
-/// loopback, of 4 ranks each, one scan after the other: 8 bytes took 64–83 µs by nodes and 2–13 as if there were one node, 8 KiB 91–189 and
-/// 105–147, 64 KiB 560–930 and 1,000–1,160, 1 MiB 12–14 ms and 19–28.
-const LONG_BETWEEN_NODES: usize = 16 << 10;
-
 impl Communicator {
-    /// Combines the elements of this rank and all before it, one by one.
+    /// Combines the elements of this rank and all before it, one by one (MPI 4.1, section 6.11.1).
     ///
     /// # Errors
     /// As [`Self::barrier`].
     pub fn scan<T: Datatype>(&self, data: &mut [T], op: impl Op<T>) -> Result<(), Error> {
         let call = Call::begin(self, &Terms::new::<T>(Kind::Scan, data.len()).op(&op))?;
-        if goes_by_nodes(&call, data) {
+        if call.has_leaders_in_order() {
             let neighbours = call.neighbours();
             inclusive(&neighbours, data, &op)?;
             if let Some(before) = before_this_node(&call, &neighbours, data, &op)? {
@@ -37,13 +36,14 @@ impl Communicator {
     }
 
     /// Combines the elements of all ranks before this one, one by one; rank 0 has none before it, and gets nothing.
+    /// MPI 4.1, section 6.11.2.
     ///
     /// # Errors
     /// As [`Self::barrier`].
     pub fn exscan<T: Datatype>(&self, data: &[T], op: impl Op<T>) -> Result<Option<Vec<T>>, Error> {
         let call = Call::begin(self, &Terms::new::<T>(Kind::Exscan, data.len()).op(&op))?;
         let mut sum = data.to_vec();
-        let before = if goes_by_nodes(&call, data) {
+        let before = if call.has_leaders_in_order() {
             let neighbours = call.neighbours();
             let here = exclusive(&neighbours, &mut sum, &op)?;
             match (before_this_node(&call, &neighbours, &sum, &op)?, here) {
@@ -59,12 +59,6 @@ impl Communicator {
         call.end()?;
         Ok(before)
     }
-}
-
-/// Whether each node sums up by itself first: its ranks are consecutive, and there is more to send than to wait for.
-fn goes_by_nodes<T: Datatype>(call: &Call<'_>, data: &[T]) -> bool {
-    let (nodes, size) = (call.communicator.by_node(), call.communicator.size());
-    (2..size).contains(&nodes.len()) && size_of_val(data) >= LONG_BETWEEN_NODES && nodes.iter().flatten().copied().eq(0..size)
 }
 
 /// Makes of what each of a team has the sum of that and of what those before it have.
@@ -100,24 +94,18 @@ fn rounds<T: Datatype>(team: &Team<'_>, sum: &mut [T], op: &impl Op<T>, mut hear
     Ok(())
 }
 
-/// What the ranks of the nodes before this one have; nothing on the first. `sum` is what the ranks of this node have up to this one.
+/// What the ranks of the nodes before this one have; nothing on the first. `sum` is what the ranks of this node have up to this one: that
+/// of the last is the node's.
 fn before_this_node<T: Datatype>(call: &Call<'_>, node: &Team<'_>, sum: &[T], op: &impl Op<T>) -> Result<Option<Vec<T>>, Error> {
-    let last = node.size - 1;
-    if node.me == last && last > 0 {
-        node.send(0, bytemuck::cast_slice(sum))?;
-    }
-    let mut data = sum.to_vec();
-    let mut before = None;
-    if let Some(leaders) = call.leaders() {
-        if last > 0 {
-            node.recv_into(last, bytemuck::cast_slice_mut(&mut data))?;
-        }
-        before = exclusive(&leaders, &mut data, op)?;
-    }
-    if call.node_of(call.communicator.rank()).0 == 0 {
+    let mut ranks = Vec::new();
+    let before = match call.lasts(&mut ranks) {
+        Some(lasts) => exclusive(&lasts, &mut sum.to_vec(), op)?,
+        None => None,
+    };
+    if node.rank(0) == 0 {
         return Ok(None);
     }
-    let mut before = before.unwrap_or(data);
-    broadcast(node, 0, bytemuck::cast_slice_mut(&mut before))?;
+    let mut before = before.unwrap_or_else(|| sum.to_vec());
+    broadcast(node, node.size - 1, bytemuck::cast_slice_mut(&mut before))?;
     Ok(Some(before))
 }

@@ -1,8 +1,9 @@
 //! Scatter and scatterv (MPI 4.1, section 6.6).
 //!
 //! Blocks of one length go down a binomial tree, each message with those of all ranks below its receiver; between nodes a leader gets
-//! those of its node. Blocks of any length come from the root directly.
+//! those of its node. Blocks of any lengths come from the root directly; short ones for another node go to its leader as one message.
 
+use super::bundle::{self, Blocks};
 use super::{Call, Team, Terms};
 use crate::communicator::Communicator;
 use crate::datatype::{self, Datatype};
@@ -10,8 +11,12 @@ use crate::error::Error;
 use crate::header::Kind;
 use crate::tree::Binomial;
 
+/// Up to this many bytes of a block of any length the number of messages between nodes costs more than to copy it at the leader.
+const SHORT: usize = 4 << 10;
+
 impl Communicator {
     /// Deals the elements of the root out, equally many to each rank, in the order of the ranks. The others give none.
+    /// MPI 4.1, section 6.6.
     ///
     /// # Errors
     /// As [`Self::barrier`]; [`Error::NoRank`]; [`Error::Invalid`] where the root gives none, or a number that the number of ranks does
@@ -30,7 +35,7 @@ impl Communicator {
         Ok(datatype::elements(&mine).into_owned())
     }
 
-    /// Deals blocks of any lengths out, one for each rank. The others give none.
+    /// Deals blocks of any lengths out, one for each rank. The others give none (MPI 4.1, section 6.6).
     ///
     /// # Errors
     /// As [`Self::scatter`]; [`Error::Invalid`] where there is not one block for each rank.
@@ -53,17 +58,43 @@ impl Communicator {
     }
 }
 
-/// One block for each rank, from the root.
+/// One block for each rank, from the root. To another node the short ones go by its leader.
 pub(super) fn varying(call: &Call<'_>, blocks: Option<&[&[u8]]>, root: usize) -> Result<Vec<u8>, Error> {
-    let Some(blocks) = blocks else { return Ok(call.recv(root)?.body().to_vec()) };
+    let Some(blocks) = blocks else { return from_root(call, root) };
     let size = call.communicator.size();
     if blocks.len() != size {
         return Err(Error::Invalid(format!("{} blocks are to be dealt out over {size} ranks", blocks.len())));
     }
-    for (rank, block) in blocks.iter().enumerate().filter(|(rank, _)| *rank != root) {
-        call.send(rank, block)?;
+    let here = if call.has_leaders() { Some(call.node_of(root).0) } else { None };
+    for (node, ranks) in call.communicator.by_node().iter().enumerate() {
+        let bundled = here.is_some_and(|here| here != node);
+        if bundled {
+            let mut bundle = Vec::new();
+            for &rank in ranks {
+                if blocks[rank].len() > SHORT { bundle::add_mark(&mut bundle) } else { bundle::add(&mut bundle, blocks[rank])? }
+            }
+            call.send(ranks[0], &bundle)?;
+        }
+        for &rank in ranks.iter().filter(|&&rank| rank != root && !(bundled && blocks[rank].len() <= SHORT)) {
+            call.send(rank, blocks[rank])?;
+        }
     }
     Ok(blocks[root].to_vec())
+}
+
+/// What the root has for this rank.
+fn from_root(call: &Call<'_>, root: usize) -> Result<Vec<u8>, Error> {
+    if !call.has_leaders() || call.node_of(root).0 == call.node_of(call.communicator.rank()).0 {
+        return Ok(call.recv(root)?.body().to_vec());
+    }
+    let neighbours = call.neighbours();
+    let bundle = if neighbours.me == 0 { call.recv(root)? } else { neighbours.recv(0)? };
+    let mut blocks = Blocks(bundle.body());
+    let mine = blocks.next()?;
+    if neighbours.me == 0 {
+        (1..neighbours.size).try_for_each(|number| neighbours.send(number, blocks.pass_on()?))?;
+    }
+    mine.map_or_else(|| Ok(call.recv(root)?.body().to_vec()), |mine| Ok(mine.to_vec()))
 }
 
 /// Blocks of one size, down a binomial tree; `data` is where they come from.
