@@ -35,7 +35,7 @@ pub(crate) struct Args {
     n: Option<u32>,
 
     /// Run the ranks on these nodes, so many on each: HOST[:PORT]:RANKS, or HOST for one; `.` is this machine, and with
-    /// ssh://[USER@]HOST a node is launched there for the job. The first are filled first.
+    /// ssh://[USER@]HOST a node is launched there for the job. The first are filled first; one that is named twice takes the sum.
     ///
     /// A number behind the only colon is that of the ranks: a port wants both. The program is shipped to each node once. PLACEHOST_SSH
     /// and PLACEHOST_REMOTE name the commands `ssh` here and `placehost` there.

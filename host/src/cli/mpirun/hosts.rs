@@ -58,7 +58,8 @@ fn lines(text: &str) -> Result<Vec<Slots>, String> {
     Ok(hosts)
 }
 
-/// Which hosts run how many ranks: the first ones are filled first.
+/// Which hosts run how many ranks: the first ones are filled first. What is said of one host in several places counts as one, so that its
+/// ranks are known to share a node.
 ///
 /// # Errors
 /// The file cannot be read or understood, or the hosts do not take so many ranks.
@@ -85,7 +86,7 @@ pub(super) fn plan(hosts: &[Slots], file: Option<&Path>, ranks: Option<u32>) -> 
             .hint("`HOST:RANKS` lets one take more"));
     }
     let mut plan = Vec::new();
-    for Slots { node, ranks } in hosts {
+    for Slots { node, ranks } in together(hosts) {
         let ranks = ranks.min(left);
         left -= ranks;
         if ranks > 0 {
@@ -93,6 +94,18 @@ pub(super) fn plan(hosts: &[Slots], file: Option<&Path>, ranks: Option<u32>) -> 
         }
     }
     Ok(plan)
+}
+
+/// Each host once, where it is first.
+fn together(hosts: Vec<Slots>) -> Vec<Slots> {
+    let mut all: Vec<Slots> = Vec::new();
+    for Slots { node, ranks } in hosts {
+        match all.iter_mut().find(|one| one.node == node) {
+            Some(one) => one.ranks += ranks,
+            None => all.push(Slots { node, ranks }),
+        }
+    }
+    all
 }
 
 #[cfg(test)]
@@ -137,6 +150,8 @@ mod tests {
         assert_eq!(plan(&hosts, None, Some(3)).unwrap(), [is("a", 2), is("b", 1)]);
         assert_eq!(plan(&hosts, None, Some(1)).unwrap(), [is("a", 1)]);
         assert_eq!(plan(&[], None, Some(5)).unwrap(), [is(".", 5)]);
+        let twice = [is("a", 1), is("b", 1), is("a", 1)];
+        assert_eq!(plan(&twice, None, None).unwrap(), [is("a", 2), is("b", 1)]);
         assert!(plan(&hosts, None, Some(7)).unwrap_err().message().contains("take 6"));
     }
 }
