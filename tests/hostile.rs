@@ -570,7 +570,7 @@ fn nobody_reaches_what_belongs_to_others() {
             // Requests and links of every number, whoever may have them on another session.
             for number in 0..2_000 {
                 let link = LinkId(number);
-                member.tell(&Control::Kill(RequestId(number + 1_000), None));
+                member.tell(&Control::Kill(vec![RequestId(number + 1_000)], None));
                 member.tell(&Control::Unwatch(RequestId(number + 1_000)));
                 member.tell(&Control::Gone(LinkId(number + 1_000), End::Closed));
                 member.tell(&Control::Credit(LinkId(number + 1_000), u64::MAX));
@@ -605,7 +605,7 @@ fn what_is_said_of_what_was_never_asked_ends_the_session() {
             (Control::Answer(RequestId(0), Answer::Done), "an answer to nothing that was asked"),
             (Control::Answer(RequestId(7), Answer::Started { place, spare: None }), "an answer to nothing that was asked"),
             (
-                Control::Exited { request: RequestId(0), reason: Exit::Returned, before: Before::default() },
+                Control::Exited { requests: vec![RequestId(0)], reason: Exit::Returned, before: Before::default() },
                 "the end of something that was not started",
             ),
         ] {

@@ -124,6 +124,18 @@ struct Guest {
     spared: Spared,
 }
 
+impl Guest {
+    /// Ends the place that this request of its started, or that it is about to start.
+    fn end(&self, request: &RequestId, reason: ExitReason) {
+        match lock(&self.places).get_mut(request) {
+            Some(Started::Is(place)) => place.end_soon(reason),
+            Some(Started::Soon(doom)) => drop(doom.get_or_insert(reason)),
+            // It has ended since.
+            None => {}
+        }
+    }
+}
+
 /// A place that a request starts.
 enum Started {
     /// It will be there soon, perhaps only to end for this reason.
@@ -307,20 +319,15 @@ impl Handler for Router {
         let (Some(hub), Some(guest)) = (self.hub.get(), self.guest(session.key())) else { return };
         match event {
             Event::Asked(request, ask) => serve::ask(self, hub, session, &guest, request, ask),
-            Event::Kill(request, linked) => {
+            Event::Kill(requests, linked) => {
                 let reason = linked.map_or(ExitReason::Killed, |which| ExitReason::Linked(which.into()));
-                match lock(&guest.places).get_mut(&request) {
-                    Some(Started::Is(place)) => place.end_soon(reason),
-                    Some(Started::Soon(doom)) => drop(doom.get_or_insert(reason)),
-                    // It has ended since.
-                    None => {}
-                }
+                requests.iter().for_each(|request| guest.end(request, reason.clone()));
             }
             // A watch holds nothing but a task, which ends with the place or the session.
             Event::Unwatch(_) => {}
             Event::Wanted(digest) => shipping::ship(hub, session, &guest, digest, self.config.on_shipping.clone()),
             Event::NotShipped(digest, why) => self.shipments.failed(session.key(), digest, &why),
-            Event::Exited { request, reason, before } => peer::exited(hub, session, &guest, request, reason, before),
+            Event::Exited { requests, reason, before } => peer::exited(hub, session, &guest, &requests, reason, before),
             Event::Revoked(list) => revoked(hub, list),
             Event::Answered(request, answer) => peer::answered(session, &guest, request, answer),
             // The session itself deals with these.

@@ -10,9 +10,11 @@ use serde::{Deserialize, Serialize};
 use crate::id::{Digest, Fingerprint, LinkId, NodeId, PlaceId, RequestId};
 
 /// The versions of the protocol that this crate speaks, oldest and newest.
-pub const VERSIONS: (u16, u16) = (2, 2);
+pub const VERSIONS: (u16, u16) = (3, 3);
 /// The longest control frame. What may be longer is said in parts.
 pub const MAX_CONTROL: u32 = 1 << 20;
+/// The most requests that are joined in one frame.
+pub const MAX_TOGETHER: usize = 1024;
 /// The longest message of a place, in bytes.
 pub const MAX_MESSAGE: u32 = 64 << 20;
 /// The longest message in the post, with its list of ends, in bytes.
@@ -79,15 +81,15 @@ pub enum Control {
     Want(Digest),
     /// The module that was wanted cannot be sent.
     CannotShip(Digest, String),
-    /// Ends the place that this request of the sender's started; with the reason, where that is a link to a place that went wrong.
-    Kill(RequestId, Option<String>),
+    /// Ends the places that these requests of the sender's started; with the reason, where that is a link to a place that went wrong.
+    Kill(Vec<RequestId>, Option<String>),
     /// The sender no longer cares how what this request watches ends.
     Unwatch(RequestId),
-    /// What this request of the receiver's started or watches has ended.
+    /// What these requests of the receiver's started or watch has ended.
     Exited {
-        /// The request.
-        request: RequestId,
-        /// How.
+        /// The requests.
+        requests: Vec<RequestId>,
+        /// How, all of it.
         reason: Exit,
         /// What is to arrive before it is told.
         before: Before,
@@ -108,6 +110,29 @@ pub enum Control {
     Pong(u64),
     /// Why the sender is about to close.
     Goodbye(Goodbye),
+}
+
+impl Control {
+    /// Says what `next` says too, as one frame: so a death that hits many places of a node is told to that node once. If it cannot,
+    /// that comes back.
+    ///
+    /// # Errors
+    /// The frame that is still to be said.
+    pub fn join(&mut self, next: Self) -> Result<(), Self> {
+        match (self, next) {
+            (Self::Kill(requests, why), Self::Kill(more, same)) if *why == same && requests.len() + more.len() <= MAX_TOGETHER => {
+                requests.extend(more);
+                Ok(())
+            }
+            (Self::Exited { requests, reason, before }, Self::Exited { requests: more, reason: same, before: also })
+                if *reason == same && *before == also && requests.len() + more.len() <= MAX_TOGETHER =>
+            {
+                requests.extend(more);
+                Ok(())
+            }
+            (_, next) => Err(next),
+        }
+    }
 }
 
 /// What may be asked for.
@@ -444,4 +469,38 @@ pub enum Goodbye {
     /// The sender is the receiver.
     #[error("it is this node itself")]
     Itself,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kill(requests: impl IntoIterator<Item = u64>, why: Option<&str>) -> Control {
+        Control::Kill(requests.into_iter().map(RequestId).collect(), why.map(Into::into))
+    }
+
+    fn exited(request: u64, reason: Exit) -> Control {
+        Control::Exited { requests: vec![RequestId(request)], reason, before: Before::default() }
+    }
+
+    #[test]
+    fn only_what_is_said_for_the_same_reason_is_joined() {
+        let mut kills = kill([1], None);
+        assert_eq!(kills.join(kill([2, 3], None)), Ok(()));
+        assert_eq!(kills.join(kill([4], Some("why"))), Err(kill([4], Some("why"))));
+        assert_eq!(kills.join(exited(5, Exit::Killed)), Err(exited(5, Exit::Killed)));
+        assert_eq!(kills, kill([1, 2, 3], None));
+
+        let mut ends = exited(1, Exit::Killed);
+        assert_eq!(ends.join(exited(2, Exit::Killed)), Ok(()));
+        assert_eq!(ends.join(exited(3, Exit::Returned)), Err(exited(3, Exit::Returned)));
+        let both = vec![RequestId(1), RequestId(2)];
+        assert_eq!(ends, Control::Exited { requests: both, reason: Exit::Killed, before: Before::default() });
+    }
+
+    #[test]
+    fn a_frame_says_so_much_and_no_more() {
+        let mut most = kill(0..MAX_TOGETHER as u64, None);
+        assert_eq!(most.join(kill([7], None)), Err(kill([7], None)));
+    }
 }

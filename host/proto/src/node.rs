@@ -107,17 +107,17 @@ pub enum Event {
     Wanted(Digest),
     /// The peer cannot ship a module that was wanted.
     NotShipped(Digest, String),
-    /// What this request of ours started or watches has ended, once what is to come before has come.
+    /// What these requests of ours started or watch has ended, once what is to come before has come.
     Exited {
-        /// The request.
-        request: RequestId,
-        /// How.
+        /// The requests.
+        requests: Vec<RequestId>,
+        /// How, all of it.
         reason: Exit,
         /// What that is.
         before: Before,
     },
-    /// The peer ends the place that this request of its started; with the reason, where that is a link to a place that went wrong.
-    Kill(RequestId, Option<String>),
+    /// The peer ends the places that these requests of its started; with the reason, where that is a link to a place that went wrong.
+    Kill(Vec<RequestId>, Option<String>),
     /// The peer no longer watches.
     Unwatch(RequestId),
     /// The peer has a newer list of revoked certificates.
@@ -316,11 +316,11 @@ impl Node {
                 session.answered(request, &answer)?;
                 Event::Answered(request, answer)
             }
-            Control::Exited { request, reason, before } => {
-                session.exited(request)?;
-                Event::Exited { request, reason, before }
+            Control::Exited { requests, reason, before } => {
+                requests.iter().try_for_each(|request| session.exited(*request))?;
+                Event::Exited { requests, reason, before }
             }
-            Control::Kill(request, linked) => Event::Kill(request, linked),
+            Control::Kill(requests, linked) => Event::Kill(requests, linked),
             Control::Unwatch(request) => {
                 // What ends later is told nevertheless, as it may have been told already; but it counts no more.
                 session.served(request);
@@ -429,7 +429,7 @@ impl Node {
     pub fn exited(&mut self, key: SessionKey, request: RequestId, reason: Exit, before: Before) {
         let Some(session) = self.sessions.get_mut(&key) else { return };
         session.served(request);
-        self.actions.push_back(Action::Send(key, Control::Exited { request, reason, before }));
+        self.actions.push_back(Action::Send(key, Control::Exited { requests: vec![request], reason, before }));
     }
 
     /// Sends a frame that needs no answer.

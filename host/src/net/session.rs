@@ -435,6 +435,8 @@ async fn control(hub: &Hub, session: &Arc<Session>, out: mpsc::UnboundedReceiver
 
 async fn write_control(session: Arc<Session>, mut stream: SendStream, mut out: mpsc::UnboundedReceiver<Out>) {
     let mut bytes = Vec::new();
+    // The frame that the next one may be joined to.
+    let mut held = None;
     let lost = session.connection.clone();
     let mut lost = std::pin::pin!(lost.closed());
     loop {
@@ -450,15 +452,16 @@ async fn write_control(session: Arc<Session>, mut stream: SendStream, mut out: m
         while let Some(item) = next {
             match item {
                 Out::Hello(hello) => codec::put_hello(&mut bytes, &hello),
-                Out::Control(control) => codec::put_control(&mut bytes, &control),
+                Out::Control(control) => put_joined(&mut bytes, &mut held, control),
                 Out::Close(why) => {
-                    codec::put_control(&mut bytes, &Control::Goodbye(why.clone()));
+                    put_joined(&mut bytes, &mut held, Control::Goodbye(why.clone()));
                     last = Some(why);
                     break;
                 }
             }
             next = if bytes.len() < TOGETHER { out.try_recv().ok() } else { None };
         }
+        held.take().into_iter().for_each(|control| codec::put_control(&mut bytes, &control));
         session.queued.store(out.len() as u64, Ordering::Relaxed);
         if stream.write_all(&bytes).await.is_err() {
             return;
@@ -472,6 +475,19 @@ async fn write_control(session: Arc<Session>, mut stream: SendStream, mut out: m
             session.closed.notify_one();
             return;
         }
+    }
+}
+
+/// Holds a frame, after what can be said together with it; what cannot is written.
+fn put_joined(bytes: &mut Vec<u8>, held: &mut Option<Control>, control: Control) {
+    let joined = match held {
+        Some(held) => held.join(control),
+        None => Err(control),
+    };
+    if let Err(control) = joined
+        && let Some(before) = held.replace(control)
+    {
+        codec::put_control(bytes, &before);
     }
 }
 

@@ -156,7 +156,7 @@ impl Peer for There {
         let (hub, key) = (self.hub.clone(), self.session.key());
         let end = move |reason| {
             let linked = if let ExitReason::Linked(which) = reason { Some(shorten(&which)) } else { None };
-            hub.tell(key, Control::Kill(request, linked));
+            hub.tell(key, Control::Kill(vec![request], linked));
         };
         let (place, teller) = Place::elsewhere(id, &start, Box::new(end.clone()));
         self.guest.standing.tell_by(request, teller);
@@ -274,7 +274,7 @@ struct Abandon<'a> {
 impl Drop for Abandon<'_> {
     fn drop(&mut self) {
         if self.armed {
-            self.there.hub.tell(self.there.session.key(), Control::Kill(self.request, None));
+            self.there.hub.tell(self.there.session.key(), Control::Kill(vec![self.request], None));
             self.there.guest.standing.forget(self.request);
             self.there.session.outputs.forget(self.request);
         }
@@ -319,24 +319,28 @@ pub(super) fn answered(session: &Arc<Session>, guest: &Guest, request: RequestId
     }
 }
 
-/// What a request of ours started or watches has ended: told once its output has appeared, and its channel has ended as it did there.
-pub(super) fn exited(hub: &Hub, session: &Arc<Session>, guest: &Arc<Guest>, request: RequestId, reason: Exit, before: Before) {
-    let (session, guest) = (Arc::clone(session), Arc::clone(guest));
+/// What these requests of ours started or watch has ended.
+pub(super) fn exited(hub: &Hub, session: &Arc<Session>, guest: &Arc<Guest>, requests: &[RequestId], reason: Exit, before: Before) {
     let reason = reason_of(reason);
-    guest.standing.known(request, reason.clone());
-    hub.runtime().spawn(async move {
-        session.outputs.finish(request, before.output).await;
-        // They end, at the latest, with the session.
-        if let Some(Ways { inward, outward }) = guest.standing.ways(request) {
-            if before.channel {
-                inward.ended().await;
-            }
-            if before.reader {
-                outward.ended().await;
-            }
+    for request in requests {
+        guest.standing.known(*request, reason.clone());
+        hub.runtime().spawn(told(Arc::clone(session), Arc::clone(guest), *request, reason.clone(), before));
+    }
+}
+
+/// Tells an end once its output has appeared, and its channel has ended as it did there.
+async fn told(session: Arc<Session>, guest: Arc<Guest>, request: RequestId, reason: ExitReason, before: Before) {
+    session.outputs.finish(request, before.output).await;
+    // They end, at the latest, with the session.
+    if let Some(Ways { inward, outward }) = guest.standing.ways(request) {
+        if before.channel {
+            inward.ended().await;
         }
-        guest.standing.ended(request, reason);
-    });
+        if before.reader {
+            outward.ended().await;
+        }
+    }
+    guest.standing.ended(request, reason);
 }
 
 /// The requests that started or watch something, and who is to be told of its end. What is still here when the session ends is

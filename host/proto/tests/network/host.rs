@@ -265,11 +265,16 @@ impl Host {
                     (asked, answer) => panic!("{asked:?} was answered with {answer:?}"),
                 }
             }
-            Event::Exited { request, .. } => {
-                world.ledger.progress += 1;
-                assert!(self.standing.remove(&(key, request)), "something ended that was not there");
+            Event::Exited { requests, .. } => {
+                for request in requests {
+                    world.ledger.progress += 1;
+                    assert!(self.standing.remove(&(key, request)), "something ended that was not there");
+                }
             }
-            Event::Kill(request, _) => self.end_places(|place| place.starter == key && place.told.first() == Some(&(key, request))),
+            Event::Kill(requests, _) => {
+                let killed = |told: &(SessionKey, RequestId)| told.0 == key && requests.contains(&told.1);
+                self.end_places(|place| place.starter == key && place.told.first().is_some_and(killed));
+            }
             event => panic!("{event:?}"),
         }
     }

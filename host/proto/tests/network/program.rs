@@ -71,7 +71,7 @@ impl Host {
             }
             97 => {
                 if let Some(&(session, request)) = self.standing.first() {
-                    self.node.tell(session, Control::Kill(request, None));
+                    self.node.tell(session, Control::Kill(vec![request], None));
                 }
             }
             _ => {}

@@ -580,3 +580,17 @@ async fn what_was_posted_arrives_before_a_goodbye() {
         assert_eq!(channel.get().await.map(|message| message.data), Err(GetError::NodeLost));
     }
 }
+
+#[tokio::test]
+async fn a_death_that_hits_a_thousand_places_is_told_to_their_node_once() {
+    let lab = Lab::new();
+    let mut peer = lab.peer().await;
+    let all: Vec<_> = (0..1000).map(RequestId).collect();
+    let why = Some("a place that it is linked to ended".to_owned());
+    for request in &all {
+        lab.hub.tell(lab.session().key(), Control::Kill(vec![*request], why.clone()));
+    }
+    assert_eq!(peer.hears(|control| matches!(control, Control::Kill(..))).await, Control::Kill(all, why));
+    peer.is_heard().await;
+    assert!(!peer.frames.iter().any(|control| matches!(control, Control::Kill(..))), "{:?}", peer.frames);
+}
