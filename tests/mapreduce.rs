@@ -127,6 +127,14 @@ fn jobs_of_all_sizes_are_right() {
 }
 
 #[test]
+fn many_keys_large_groups_and_skew_need_little_memory() {
+    let above = tempfile::tempdir().expect("there is room");
+    let expected = "1000000 keys of 2000000 records, spilled: true\n1 keys of 10000000 records, spilled: true\n\
+        800001 keys of which one has nearly all, spilled: true\n";
+    run("mapreduce", "large", &["--scratch", &above.path().display().to_string()]).prints(expected);
+}
+
+#[test]
 fn what_has_no_room_in_memory_is_on_disk_and_gone_afterwards() {
     let above = tempfile::tempdir().expect("there is room");
     run("mapreduce", "spills", &["--scratch", &above.path().display().to_string()]).prints("50000 keys, spilled: true, left: 0\n");

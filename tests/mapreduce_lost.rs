@@ -1,6 +1,8 @@
 //! MapReduce where a task takes very long, or an agent dies while its node lives; and the display on a terminal.
 
+use std::fmt::Display;
 use std::fs;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{BufRead, BufReader, Lines};
 use std::process::{Child, ChildStdout};
 use std::time::{Duration, Instant};
@@ -11,15 +13,20 @@ use tempfile::TempDir;
 use crate::harness::{Run, end, guest, placehost};
 use crate::lab::{Lab, Node};
 
-/// A folder that two nodes share, with lines in `in` and room for `out`, and a job over it.
+/// A folder that nodes share, with lines in `in` and room for `out`, and a job over it.
 struct Job {
     lab: Lab,
-    nodes: [Node; 2],
+    nodes: Vec<Node>,
     folder: TempDir,
 }
 
 impl Job {
+    /// On two nodes.
     fn new(lines: &[&str]) -> Self {
+        Self::on(2, lines)
+    }
+
+    fn on(nodes: usize, lines: &[impl Display]) -> Self {
         let (lab, folder) = (Lab::new(), tempfile::tempdir().expect("there is room"));
         for name in ["in", "out"] {
             fs::create_dir(folder.path().join(name)).expect("there is room");
@@ -28,7 +35,7 @@ impl Job {
             fs::write(folder.path().join(format!("in/{number:02}")), format!("{line}\n")).expect("there is room");
         }
         let dir = folder.path().display().to_string();
-        let nodes = [(); 2].map(|()| lab.node(&["--dir", &dir, "--scratch", "/tmp"]));
+        let nodes = (0..nodes).map(|_| lab.node(&["--dir", &dir, "--scratch", "/tmp"])).collect();
         Self { lab, nodes, folder }
     }
 
@@ -37,8 +44,13 @@ impl Job {
     }
 
     fn start(&self, args: &[&str], of_program: &[&str]) -> Events {
-        let (module, dir) = (guest("mapreduce"), self.folder.path().display().to_string());
-        let workers = format!("{},{}", self.nodes[0].address, self.nodes[1].address);
+        self.start_program("mapreduce", args, of_program)
+    }
+
+    fn start_program(&self, name: &str, args: &[&str], of_program: &[&str]) -> Events {
+        let (module, dir) = (guest(name), self.folder.path().display().to_string());
+        let workers: Vec<_> = self.nodes.iter().map(|node| &*node.address).collect();
+        let workers = workers.join(",");
         let (input, output) = (self.path("in/*"), self.path("out"));
         let first = ["mapreduce", module.to_str().expect("its path is text"), "--input", &input, "--output", &output];
         let more = ["--dir", &dir, "--workers", &workers, "--timeout", "1s", "--json", "-v"];
@@ -47,17 +59,22 @@ impl Job {
         Events { child, stdout }
     }
 
-    /// The lines of the output, in order; nothing else may be there.
+    /// The lines of the output, in order.
     fn output(&self, parts: usize) -> Vec<String> {
+        let text = self.parts(parts).concat();
+        let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    }
+
+    /// What is in the parts of the output; nothing else may be there.
+    fn parts(&self, parts: usize) -> Vec<String> {
         let mut names: Vec<_> =
             fs::read_dir(self.path("out")).expect("it is there").map(|entry| entry.expect("it can be read").path()).collect();
         names.sort();
         let expected: Vec<_> = (0..parts).map(|part| self.folder.path().join(format!("out/part-{part:05}"))).collect();
         assert_eq!(names, expected);
-        let text: String = names.iter().map(|path| fs::read_to_string(path).expect("it is text")).collect();
-        let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
-        lines.sort();
-        lines
+        names.iter().map(|path| fs::read_to_string(path).expect("it is text")).collect()
     }
 }
 
@@ -105,6 +122,59 @@ fn a_straggler_gets_a_copy_elsewhere_and_its_output_is_not_doubled() {
         // It would sleep for ten minutes.
         assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
     }
+}
+
+/// Runs a job on three nodes to its end, and kills some, each after so many events. How many events there were, how many workers the job
+/// has missed, and the parts of its output.
+fn run_and_kill(lines: &[String], at: &str, kills: &[(usize, usize)], about: &str) -> (usize, usize, Vec<String>) {
+    let job = Job::on(3, lines);
+    let mut events = job.start_program("word_count", &["--split", "256B", "--reducers", "5", "--output-at", at], &[]);
+    let (mut seen, mut lost) = (0, 0);
+    for line in events.stdout.by_ref() {
+        lost += usize::from(line.expect("it can be read").starts_with(r#"{"lost":"#));
+        kills.iter().filter(|(_, when)| *when == seen).for_each(|(node, _)| job.nodes[*node].signal("-KILL"));
+        seen += 1;
+    }
+    let ended = end(events.child);
+    assert_eq!(ended.code, Some(0), "{about}: {}", ended.stderr);
+    (seen, lost, job.parts(5))
+}
+
+/// Numbers that a seed gives (SplitMix64).
+fn random(seed: &mut u64) -> usize {
+    *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mixed = (*seed ^ (*seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (mixed >> 33) as usize
+}
+
+/// Each time others: `SEED` names those of a run that failed.
+#[test]
+fn whichever_nodes_are_killed_whenever_the_output_is_the_same_byte_for_byte() {
+    let word = |number: u32| format!("word{}", number.wrapping_mul(2_654_435_761) % 499);
+    let lines: Vec<_> = (0..24).map(|file| (0..150).map(|at| word(file * 150 + at)).collect::<Vec<_>>().join(" \n")).collect();
+    let (events, _, expected) = run_and_kill(&lines, "job", &[], "nobody is killed");
+    assert!(expected.iter().all(|part| part.len() > 500), "{expected:?}");
+    let mut seed = match std::env::var("SEED") {
+        Ok(seed) => seed.parse().expect("`SEED` is a number"),
+        Err(_) => RandomState::new().build_hasher().finish() >> 16,
+    };
+    let mut all_lost = 0;
+    for _ in 0..6 {
+        let about = format!("SEED={seed}");
+        let first = random(&mut seed) % 3;
+        // Of three one is left.
+        let second = (first + 1 + random(&mut seed) % 2) % 3;
+        let mut kills = vec![(first, random(&mut seed) % events), (second, random(&mut seed) % events)];
+        kills.truncate(1 + random(&mut seed) % 2);
+        let at = ["job", "workers"][random(&mut seed) % 2];
+        let about = format!("{about}: {kills:?} of {events} events, written by {at}");
+        let (_, lost, parts) = run_and_kill(&lines, at, &kills, &about);
+        assert!(parts == expected, "{about}");
+        all_lost += lost;
+    }
+    // Whoever is killed at the very end may not be missed.
+    assert!(all_lost > 0, "no job has missed anybody");
 }
 
 /// Kills an agent on a node, and nothing else.

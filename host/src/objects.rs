@@ -11,30 +11,32 @@
 //! writes by this module can mislead it: a place that is granted a directory as `--dir` *and* as `--objects`, to write both, has what that
 //! user may write.
 
+mod reader;
 mod url;
 mod writer;
 
 use std::collections::HashMap;
 use std::error::Error as _;
 use std::io;
-use std::os::fd::AsRawFd;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt};
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{BackoffConfig, GetOptions, GetRange, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig};
+use object_store::{BackoffConfig, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::channel::{Account, Charge, OverBudget};
+use crate::channel::{Account, OverBudget};
 use crate::config::Objects;
+#[expect(unreachable_pub, reason = "the generated bindings, private too, name it in a `pub use`")]
+pub use reader::Reader;
+use reader::Source;
 pub use url::{ObjectUrl, UrlError};
 #[expect(unreachable_pub, reason = "the generated bindings, private too, name it in a `pub use`")]
 pub use writer::Writer;
@@ -47,8 +49,6 @@ const RETRIES: usize = 6;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a process waits at its end for what it gives up.
 const LAST: Duration = Duration::from_secs(5);
-/// What a reader asks for at a time, in bytes: enough that a round trip does not matter.
-const PIECE: u64 = 4 << 20;
 
 /// Where a machine in Amazon's cloud is given credentials: it is asked where the environment has none.
 const CREDENTIALS: &str = "//169.254.169.254/";
@@ -246,8 +246,8 @@ impl Store {
         let (url, path) = self.at(key).await?;
         let meta = in_time(&url, self.inner.head(&path)).await?;
         let end = len.map_or(meta.size, |len| meta.size.min(offset.saturating_add(len)));
-        let (inner, root, charge) = (Arc::clone(&self.inner), self.root.clone(), account.charge(0)?);
-        Ok(Reader { inner, url, path, root, size: meta.size, tag: meta.e_tag, at: offset, end, piece: Bytes::new(), charge })
+        let source = Source { inner: Arc::clone(&self.inner), url, path, root: self.root.clone(), size: meta.size, tag: meta.e_tag };
+        Reader::new(source, offset..end, account, self.runtime.clone())
     }
 
     /// A new object.
@@ -349,61 +349,6 @@ impl Listing {
     }
 }
 
-/// A part of an object that is read piece by piece.
-#[expect(unreachable_pub, reason = "the generated bindings, private too, name it in a `pub use`")]
-pub struct Reader {
-    inner: Arc<dyn ObjectStore>,
-    url: ObjectUrl,
-    path: Path,
-    root: Option<PathBuf>,
-    size: u64,
-    /// By which the store knows what was written when.
-    tag: Option<String>,
-    /// Where the next piece begins.
-    at: u64,
-    end: u64,
-    piece: Bytes,
-    /// For the piece.
-    charge: Charge,
-}
-
-impl Reader {
-    /// Of the whole object, in bytes.
-    pub(crate) fn size(&self) -> u64 {
-        self.size
-    }
-
-    /// At most so many bytes; none at the end.
-    pub(crate) async fn read(&mut self, max: usize) -> Result<Bytes, ObjectError> {
-        if self.piece.is_empty() && self.at < self.end {
-            self.charge.resize(0)?;
-            self.charge.resize(PIECE.min(self.end - self.at))?;
-            let piece = in_time(&self.url, self.next_piece()).await?;
-            if piece.is_empty() {
-                return Err(ObjectError::Changed(self.url.clone()));
-            }
-            self.at += piece.len() as u64;
-            self.piece = piece;
-        }
-        Ok(self.piece.split_to(max.min(self.piece.len())))
-    }
-
-    async fn next_piece(&self) -> object_store::Result<Bytes> {
-        let range = GetRange::Bounded(self.at..self.end.min(self.at + PIECE));
-        let options = GetOptions { range: Some(range), if_match: self.tag.clone(), ..GetOptions::default() };
-        let result = self.inner.get_opts(&self.path, options).await?;
-        if let (Some(root), GetResultPayload::File(file, _)) = (&self.root, &result.payload) {
-            // What was opened, whatever has become of its path.
-            let opened = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()));
-            if !opened.is_ok_and(|opened| opened.starts_with(root)) {
-                let source = io::Error::from(io::ErrorKind::PermissionDenied).into();
-                return Err(object_store::Error::PermissionDenied { path: self.path.to_string(), source });
-            }
-        }
-        result.bytes().await
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -478,22 +423,5 @@ mod tests {
         assert!(matches!(below.delete("b").await, Err(ObjectError::ReadOnly(_))));
         assert!(matches!(below.write("b", &account).await, Err(ObjectError::ReadOnly(_))));
         assert!(matches!(text(&below, "c").await, Err(ObjectError::NotFound(_))));
-    }
-
-    #[tokio::test]
-    async fn what_is_written_again_while_it_is_read_is_noticed() {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("file://{}", folder.path().display());
-        let stores = Stores::new(Handle::current());
-        let store = stores.open(&url, &[granted(&url, false)]).await.unwrap();
-        let account = Account::new(64 << 20);
-        std::fs::write(folder.path().join("a"), vec![7; 5 << 20]).unwrap();
-        let mut reader = store.read("a", 0, None, &account).await.unwrap();
-        let mut read = 0;
-        while read < PIECE as usize {
-            read += reader.read(1 << 20).await.unwrap().len();
-        }
-        std::fs::write(folder.path().join("a"), vec![8; 6 << 20]).unwrap();
-        assert!(matches!(reader.read(1 << 20).await, Err(ObjectError::Changed(_))));
     }
 }

@@ -133,6 +133,35 @@ fn sizes(_: Channel) -> places::Result {
     Ok(())
 }
 
+/// Nine of ten numbers have one key, each of the others its own.
+#[mapper]
+fn skewed((first, count, _): (u64, u64, u64), out: &mut Emit<u64, u64>) {
+    (first..first + count).for_each(|number| out.emit(&if number.is_multiple_of(10) { number } else { u64::MAX }, number));
+}
+
+/// A million keys, a key of ten million values, and one that has nine of ten of them, with little memory.
+#[places::start]
+fn large(_: Channel) -> places::Result {
+    let mut workers = MapReduce::workers(Config::default().memory(16 << 20))?;
+    for (count, each, keys) in [(4, 500_000, 1_000_000), (4, 2_500_000, 1)] {
+        let results = workers.run(Tasks::values(tasks(count, each, keys)), &Job::new(numbers).reducer(first))?;
+        let mut found = 0;
+        for (key, of_key) in results {
+            assert_eq!(of_key, (key, count * each / keys), "key {key} of {keys}");
+            found += 1;
+        }
+        println!("{found} keys of {} records, spilled: {}", workers.summary().records_in * each, workers.summary().spilled > 0);
+    }
+    let results = workers.run(Tasks::values(tasks(4, 2_000_000, 0)), &Job::new(skewed).reducer(first).reducers(4))?;
+    let mut found = 0;
+    for (key, of_key) in results {
+        assert_eq!(of_key, if key == u64::MAX { (1, 7_200_000) } else { (key, 1) });
+        found += 1;
+    }
+    println!("{found} keys of which one has nearly all, spilled: {}", workers.summary().spilled > 0);
+    Ok(())
+}
+
 /// Goes beyond its memory: what does not fit is on disk, and gone afterwards.
 #[places::start]
 fn spills(_: Channel) -> places::Result {

@@ -6,10 +6,10 @@ use std::marker::PhantomData;
 
 use serde::Serialize;
 
-use crate::function::Put;
+use crate::function::{Combining, Put};
 use crate::run::Run;
 use crate::store::Store;
-use crate::table::{Heap, Table};
+use crate::table::{Heap, TOGETHER, Table, Waiting};
 use crate::wire::Page;
 use crate::{hash, key, text, varint};
 
@@ -17,6 +17,9 @@ use crate::{hash, key, text, varint};
 ///
 /// Keys are lent: `out.emit("word", 1)` is of an `Emit<String, u64>`, and allocates nothing for a word that is known.
 pub struct Emit<K, V> {
+    /// Short keys wait, with their values, until there are so many that it pays to look them up.
+    waits: bool,
+    waiting: Waiting<V>,
     to: To<V>,
     key: Vec<u8>,
     value: Vec<u8>,
@@ -26,7 +29,7 @@ pub struct Emit<K, V> {
 }
 
 enum To<V> {
-    Table(Table<V>, fn(&mut V, V), Parts),
+    Table(Table<V>, Combining<V>, Parts),
     Heap(Heap, Parts),
     Text(Out),
     Results(Out),
@@ -88,12 +91,15 @@ impl Parts {
 
 impl<K, V: Serialize> Emit<K, V> {
     fn new(to: To<V>) -> Self {
-        Self { to, key: Vec::new(), value: Vec::new(), error: None, records: 0, types: PhantomData }
+        // A partitioner is asked at once, so that what it says is of this record.
+        let waits = matches!(&to, To::Table(_, _, parts) if parts.part.is_none());
+        let waiting = Waiting::with_capacity(if waits { TOGETHER } else { 0 });
+        Self { waits, waiting, to, key: Vec::new(), value: Vec::new(), error: None, records: 0, types: PhantomData }
     }
 
-    pub(crate) fn of_mapper(combine: Option<fn(&mut V, V)>, parts: Parts) -> Self {
-        Self::new(match combine {
-            Some(combine) => To::Table(Table::new(), combine, parts),
+    pub(crate) fn of_mapper(combining: Option<Combining<V>>, parts: Parts) -> Self {
+        Self::new(match combining {
+            Some(combining) => To::Table(Table::new(), combining, parts),
             None => To::Heap(Heap::new(parts.buffer), parts),
         })
     }
@@ -114,23 +120,30 @@ impl<K, V: Serialize> Emit<K, V> {
         K: Borrow<Q>,
         Q: Serialize + ?Sized,
     {
-        if self.error.is_some() {
-            return;
-        }
-        // A partitioner is asked at once, so that what it says is of this record.
-        if let To::Table(table, _, parts) = &mut self.to
-            && parts.part.is_none()
+        if self.waits
             && let Some(head) = key::head::of(key)
         {
-            self.records += 1;
-            if table.push(head, value) {
+            if self.waiting.push(head, value) {
                 self.settle();
             }
             return;
         }
-        if let Err(why) = self.put(key, value) {
-            self.error = Some(why);
+        self.emit_at_once(key, value);
+    }
+
+    #[inline(never)]
+    fn emit_at_once<Q: Serialize + ?Sized>(&mut self, key: &Q, value: V) {
+        if self.error.is_none()
+            && let Err(why) = self.put(key, value)
+        {
+            self.fail(why);
         }
+    }
+
+    /// What has gone wrong first is what counts, and nothing is taken any more.
+    fn fail(&mut self, why: String) {
+        self.error.get_or_insert(why);
+        self.waits = false;
     }
 
     fn put<Q: Serialize + ?Sized>(&mut self, key: &Q, value: V) -> Result<(), String> {
@@ -139,9 +152,9 @@ impl<K, V: Serialize> Emit<K, V> {
         let bytes = &mut self.key;
         let wrong = |error: key::KeyError| format!("a key cannot be written: {error}");
         match to {
-            To::Table(table, combine, parts) => {
+            To::Table(table, combining, parts) => {
                 key::write(key, bytes).map_err(wrong)?;
-                table.add(bytes, value, *combine, |hash| parts.of(bytes, hash, error));
+                (combining.add)(table, bytes, value, &mut |key, hash| parts.of(key, hash, error));
                 if table.size() > parts.buffer / 2 {
                     write_table(table, parts)?;
                 }
@@ -180,14 +193,16 @@ impl<K, V: Serialize> Emit<K, V> {
         Ok(())
     }
 
-    /// Has the table add what waits there.
+    /// Has the table add what waits.
+    #[inline(never)]
     fn settle(&mut self) {
-        let Self { to: To::Table(table, combine, parts), error, .. } = self else { return };
-        table.settle(*combine, |key, hash| parts.of(key, hash, error));
+        let Self { to: To::Table(table, combining, parts), waiting, error, .. } = self else { return };
+        self.records += waiting.heads.len() as u64;
+        (combining.settle)(table, waiting, &mut |key, hash| parts.of(key, hash, error));
         if table.size() > parts.buffer / 2
             && let Err(why) = write_table(table, parts)
         {
-            error.get_or_insert(why);
+            self.fail(why);
         }
     }
 

@@ -11,6 +11,7 @@ use crate::emit::{Emit, Finished, Parts, write_value};
 use crate::key;
 use crate::merge::{Groups, Values};
 use crate::results::Results;
+use crate::table::{PartOf, Table, Waiting};
 
 /// What a map task gets: lines of files.
 #[derive(Clone, Copy, Debug)]
@@ -162,9 +163,38 @@ function! {
     /// A mapper, made by [`#[mapper]`](macro@crate::mapper): from an input `I`, [`Lines`] or [`Of`] a type, to pairs of `K` and `V`.
     Mapper<I, K, V>, fn(Record<'_>, &mut Emit<K, V>) -> Result<(), String>
 }
+/// A combiner's function as a type, so that the loop that looks keys up has it inside it and calls nobody for each value.
+#[doc(hidden)]
+pub trait Combine<V> {
+    fn combine(known: &mut V, more: V);
+}
+
+/// What is done with a combiner.
+#[doc(hidden)]
+pub struct Combining<V> {
+    /// Adds one value.
+    pub(crate) add: fn(&mut Table<V>, &[u8], V, PartOf<'_>),
+    /// Adds those that wait.
+    pub(crate) settle: fn(&mut Table<V>, &mut Waiting<V>, PartOf<'_>),
+}
+
+impl<V> Combining<V> {
+    pub const fn of<C: Combine<V>>() -> Self {
+        Self { add: Table::add::<C>, settle: Table::settle::<C> }
+    }
+}
+
+impl<V> Clone for Combining<V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<V> Copy for Combining<V> {}
+
 function! {
     /// A combiner, made by [`#[combiner]`](macro@crate::combiner).
-    Combiner<V>, fn(&mut V, V)
+    Combiner<V>, Combining<V>
 }
 function! {
     /// A partitioner, made by [`#[partitioner]`](macro@crate::partitioner).

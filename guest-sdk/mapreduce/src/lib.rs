@@ -113,6 +113,6 @@ pub use workers::{Config, MapReduce, Workers};
 /// What the attributes expand to.
 #[doc(hidden)]
 pub mod __macro {
-    pub use crate::function::{Outcome, Pairs, Record, read_key};
+    pub use crate::function::{Combine, Combining, Outcome, Pairs, Record, read_key};
     pub use crate::registry::{Function, register};
 }

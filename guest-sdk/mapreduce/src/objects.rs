@@ -11,7 +11,7 @@ use crate::glob;
 use crate::input::packing;
 use crate::wire::Found;
 
-/// What is asked for first beyond the end of a split, where its last line ends; each time twice as much as before.
+/// What is asked for with a split beyond its end, where its last line ends. What else that needs is asked for then, each time twice as much.
 const BEYOND: u64 = 64 << 10;
 /// The most that is asked for beyond it at a time.
 const MOST: u64 = 4 << 20;
@@ -100,7 +100,8 @@ fn look(url: String, size: u64, split: u64) -> Result<Found, String> {
         return Ok(Found { path: url, size, packing: crate::wire::Packing::Unseen });
     }
     let mut head = Vec::new();
-    Part::open(&url, 0, 4, size).and_then(|part| part.take(4).read_to_end(&mut head)).map_err(|error| unreadable(&url, &error))?;
+    let store = open(&url, "cannot read the input", ":ro")?;
+    range(&store, 0, 4, size).and_then(|mut reader| reader.read_to_end(&mut head)).map_err(|error| unreadable(&url, &error))?;
     Ok(Found { path: url, size, packing: packing(&head) })
 }
 
@@ -122,9 +123,9 @@ impl Part {
     /// From `from` to `to`, of an object that had so many bytes when the job began.
     pub(crate) fn open(url: &str, from: u64, to: u64, size: u64) -> io::Result<Self> {
         let store = Store::open(url).map_err(io::Error::other)?;
-        let to = to.min(size);
+        let to = size.min(to.saturating_add(BEYOND));
         let reader = range(&store, from, to, size)?;
-        Ok(Self { store, reader, next: to, step: BEYOND, size })
+        Ok(Self { store, reader, next: to, step: 2 * BEYOND, size })
     }
 }
 

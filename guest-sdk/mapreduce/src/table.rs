@@ -1,13 +1,42 @@
 //! What a map task has emitted and not written yet: combined in a table, or as it came.
 
+use std::cmp::Ordering;
+
+use crate::function::Combine;
 use crate::key::head::Head;
 use crate::merge::prefix;
 use crate::run::{Keep, Run, Writer};
 use crate::{hash, short, varint};
 
-/// How many short keys are looked up together. Each costs a place in memory that is in no cache, and a processor fetches so many at a time
-/// only where no branch depends on one of them: by itself each word of a text waits longer for memory than all else takes.
-const TOGETHER: usize = 64;
+/// How many short keys are looked up together. Each costs a place in memory that is in no cache, and a processor fetches many at a time
+/// only where they are asked for in few instructions, none of which depends on what comes: by itself each word of a text waits longer for
+/// memory than all else takes.
+pub(crate) const TOGETHER: usize = 64;
+/// How many steps of a loop are done at a time: at the end of each loop in WebAssembly it is looked whether the place's time is up.
+const UNROLLED: usize = 8;
+
+/// Values of short keys that have not been looked up, and the keys.
+pub(crate) struct Waiting<V> {
+    pub(crate) heads: Vec<Head>,
+    values: Vec<V>,
+}
+
+impl<V> Waiting<V> {
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
+        Self { heads: Vec::with_capacity(capacity), values: Vec::with_capacity(capacity) }
+    }
+
+    /// Whether there are enough.
+    #[inline(always)]
+    pub(crate) fn push(&mut self, head: Head, value: V) -> bool {
+        self.values.push(value);
+        self.heads.push(head);
+        self.heads.len() >= TOGETHER
+    }
+}
+
+/// Asked for the part of a key, once for each.
+pub(crate) type PartOf<'a> = &'a mut dyn FnMut(&[u8], u64) -> u32;
 
 /// Values by key, combined as they come. What of a key is compared lies in the table itself, so that a known short key costs one look into
 /// memory, and none allocates anything.
@@ -19,9 +48,6 @@ pub(crate) struct Table<V> {
     rest: Vec<Rest>,
     /// The keys that are longer than their heads.
     keys: Vec<u8>,
-    /// Values of short keys that have not been looked up, and the keys, with their hashes.
-    waiting: Vec<V>,
-    waiting_keys: Vec<(Head, u64)>,
 }
 
 #[derive(Clone, Copy)]
@@ -54,76 +80,86 @@ struct Rest {
 }
 
 impl Rest {
-    fn key<'a>(&self, slot: &Slot, keys: &'a [u8]) -> &'a [u8] {
-        &keys[self.offset as usize..][..slot.len as usize]
+    fn key<'a>(&self, len: u32, keys: &'a [u8]) -> &'a [u8] {
+        &keys[self.offset as usize..][..len as usize]
     }
 }
 
 impl<V> Table<V> {
     pub(crate) fn new() -> Self {
-        Self {
-            slots: vec![Slot::EMPTY; 1024],
-            values: Vec::new(),
-            rest: Vec::new(),
-            keys: Vec::new(),
-            waiting: Vec::with_capacity(TOGETHER),
-            waiting_keys: Vec::with_capacity(TOGETHER),
-        }
+        Self { slots: vec![Slot::EMPTY; 1024], values: Vec::new(), rest: Vec::new(), keys: Vec::new() }
     }
 
-    /// Adds a value of a key that is no longer than its head, some time; whether it is time to [`settle`](Self::settle).
-    #[inline(always)]
-    pub(crate) fn push(&mut self, head: Head, value: V) -> bool {
-        self.waiting.push(value);
-        self.waiting_keys.push((head, hash::of_head(head)));
-        self.waiting.len() >= TOGETHER
-    }
-
-    /// Adds what was pushed. `part` is asked once for each key.
-    pub(crate) fn settle(&mut self, combine: fn(&mut V, V), mut part: impl FnMut(&[u8], u64) -> u32) {
-        let mut numbers = [0; TOGETHER];
-        let mask = self.slots.len() - 1;
-        for (number, (head, hash)) in numbers.iter_mut().zip(&self.waiting_keys) {
-            let slot = &self.slots[*hash as usize & mask];
-            *number = slot.number * u32::from(slot.is_of(head));
-        }
-        let (mut values, mut keys) = (std::mem::take(&mut self.waiting), std::mem::take(&mut self.waiting_keys));
-        for ((number, (head, hash)), value) in numbers.into_iter().zip(&keys).zip(values.drain(..)) {
+    /// Adds what waits: values of keys that are no longer than their heads.
+    pub(crate) fn settle<C: Combine<V>>(&mut self, waiting: &mut Waiting<V>, part: PartOf<'_>) {
+        let Waiting { heads, values } = waiting;
+        let numbers = match heads.as_slice().try_into() {
+            Ok(heads) => self.look_up(heads),
+            // The last ones.
+            Err(_) => [0; TOGETHER],
+        };
+        for ((number, head), value) in numbers.into_iter().zip(&*heads).zip(values.drain(..)) {
             match self.values.get_mut((number as usize).wrapping_sub(1)) {
-                Some(known) => combine(known, value),
+                Some(known) => C::combine(known, value),
                 // Elsewhere, or new.
-                None => self.put(head, *hash, value, combine, |_, _| true, |_| part(&head.bytes()[..head.len as usize], *hash)),
+                None => self.add_short::<C>(head, value, &mut *part),
             }
         }
-        keys.clear();
-        (self.waiting, self.waiting_keys) = (values, keys);
+        heads.clear();
     }
 
-    /// Adds a value. `part` is asked once for each key.
-    pub(crate) fn add(&mut self, key: &[u8], value: V, combine: fn(&mut V, V), part: impl FnOnce(u64) -> u32) {
-        let (head, hash) = (Head::of(key), hash::hash(key));
-        if key.len() <= Head::MOST {
-            return self.put(&head, hash, value, combine, |_, _| true, |_| part(hash));
+    /// The numbers of those keys that are found at the first look, with one more, and else 0.
+    #[inline(always)]
+    fn look_up(&self, heads: &[Head; TOGETHER]) -> [u32; TOGETHER] {
+        let (mut places, mut numbers) = ([0; TOGETHER], [0; TOGETHER]);
+        let mask = self.slots.len() - 1;
+        for (places, heads) in places.as_chunks_mut::<UNROLLED>().0.iter_mut().zip(heads.as_chunks::<UNROLLED>().0) {
+            for (place, head) in places.iter_mut().zip(heads) {
+                *place = (hash::of_head(*head) as usize & mask) as u32;
+            }
         }
+        for (numbers, places) in numbers.as_chunks_mut::<UNROLLED>().0.iter_mut().zip(places.as_chunks::<UNROLLED>().0) {
+            for (number, place) in numbers.iter_mut().zip(places) {
+                *number = self.slots[*place as usize].number;
+            }
+        }
+        for ((number, place), head) in numbers.iter_mut().zip(places).zip(heads) {
+            *number *= u32::from(self.slots[place as usize].is_of(head));
+        }
+        numbers
+    }
+
+    #[inline(never)]
+    fn add_short<C: Combine<V>>(&mut self, head: &Head, value: V, part: PartOf<'_>) {
+        let hash = hash::of_head(*head);
+        self.put::<C>(head, hash, value, |_, _| true, |_| part(&head.bytes()[..head.len as usize], hash));
+    }
+
+    /// Adds a value.
+    pub(crate) fn add<C: Combine<V>>(&mut self, key: &[u8], value: V, part: PartOf<'_>) {
+        let head = Head::of(key);
+        if key.len() <= Head::MOST {
+            return self.add_short::<C>(&head, value, part);
+        }
+        let hash = hash::hash(key);
         let same = |table: &Self, slot: &Slot| {
-            let known = table.rest[slot.number as usize - 1].key(slot, &table.keys);
+            let known = table.rest[slot.number as usize - 1].key(slot.len, &table.keys);
             short::same(&known[Head::MOST..], &key[Head::MOST..])
         };
-        self.put(&head, hash, value, combine, same, |keys| {
+        self.put::<C>(&head, hash, value, same, |keys| {
             short::append(keys, key);
-            part(hash)
+            part(key, hash)
         });
     }
 
     /// Adds a value of the key with that head, of which `same` knows the rest. `new` says the part of one that is new, and keeps it if it is
     /// long.
-    #[inline]
-    fn put(
+    #[inline(always)]
+    fn put<C: Combine<V>>(
         &mut self,
         head: &Head,
         hash: u64,
         value: V,
-        combine: fn(&mut V, V),
         same: impl Fn(&Self, &Slot) -> bool,
         new: impl FnOnce(&mut Vec<u8>) -> u32,
     ) {
@@ -136,7 +172,7 @@ impl<V> Table<V> {
             }
             if slot.is_of(head) && same(self, slot) {
                 let known = slot.number as usize - 1;
-                return combine(&mut self.values[known], value);
+                return C::combine(&mut self.values[known], value);
             }
             at = (at + 1) & mask;
         }
@@ -157,7 +193,7 @@ impl<V> Table<V> {
         for slot in self.slots.iter().filter(|slot| slot.number > 0) {
             let hash = match slot.len as usize <= Head::MOST {
                 true => hash::of_head(slot.head()),
-                false => hash::hash(self.rest[slot.number as usize - 1].key(slot, &self.keys)),
+                false => hash::hash(self.rest[slot.number as usize - 1].key(slot.len, &self.keys)),
             };
             // As if they came in their order: who came early comes often, and is to be found at once.
             let (mut slot, mut at) = (*slot, hash as usize & mask);
@@ -188,31 +224,21 @@ impl<V> Table<V> {
         keep: Keep<'_, P>,
         mut write: impl FnMut(&V, &mut Vec<u8>) -> Result<(), String>,
     ) -> Result<(Run<P>, u64), String> {
-        let (slots, rest, keys) = (&self.slots, &self.rest, &self.keys);
-        let rest = |slot: &Slot| &rest[slot.number as usize - 1];
-        // The words in the order of their bytes.
-        let place = |(slot, at): (&Slot, u32)| (slot.number > 0).then(|| (rest(slot).part, slot.words[0].swap_bytes(), at));
-        let mut order: Vec<(u32, u64, u32)> = slots.iter().zip(0..).filter_map(place).collect();
-        order.sort_unstable_by(|a, b| {
-            (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| {
-                let (a, b) = (&slots[a.2 as usize], &slots[b.2 as usize]);
-                let second = a.words[1].swap_bytes().cmp(&b.words[1].swap_bytes());
-                second.then_with(|| match a.len.min(b.len) as usize > Head::MOST {
-                    true => rest(a).key(a, keys).cmp(rest(b).key(b, keys)),
-                    // The shorter one is the beginning of the other.
-                    false => a.len.cmp(&b.len),
-                })
-            })
-        });
+        let (mut order, ends) = self.by_part(parts);
         let (mut writer, mut value) = (Writer::new(parts, keep), Vec::new());
-        for (part, _, at) in order {
-            let slot = &slots[at as usize];
-            value.clear();
-            write(&self.values[slot.number as usize - 1], &mut value)?;
-            match slot.len as usize <= Head::MOST {
-                true => writer.push(part, &slot.head().bytes()[..slot.len as usize], &value)?,
-                false => writer.push(part, rest(slot).key(slot, keys), &value)?,
+        let mut start = 0;
+        for (part, end) in (0..).zip(ends) {
+            let slots = &mut order[start..end];
+            slots.sort_unstable_by(|a, b| a.words[0].cmp(&b.words[0]).then_with(|| self.order(a, b)));
+            for slot in slots {
+                value.clear();
+                write(&self.values[slot.number as usize - 1], &mut value)?;
+                match slot.len as usize <= Head::MOST {
+                    true => writer.push(part, &turned(slot).head().bytes()[..slot.len as usize], &value)?,
+                    false => writer.push(part, self.rest[slot.number as usize - 1].key(slot.len, &self.keys), &value)?,
+                }
             }
+            start = end;
         }
         let (run, count) = (writer.finish()?, self.values.len() as u64);
         self.values.clear();
@@ -221,6 +247,39 @@ impl<V> Table<V> {
         self.slots.fill(Slot::EMPTY);
         Ok((run, count))
     }
+
+    /// The slots that are taken, turned, those of each part together; and where each part ends.
+    fn by_part(&self, parts: u32) -> (Vec<Slot>, Vec<usize>) {
+        let mut ends = vec![0; parts as usize];
+        self.rest.iter().for_each(|rest| ends[rest.part as usize] += 1);
+        // Where each begins; and when all are there, where it ends.
+        let mut sum = 0;
+        ends.iter_mut().for_each(|end| sum += std::mem::replace(end, sum));
+        let mut order = vec![Slot::EMPTY; sum];
+        for slot in self.slots.iter().filter(|slot| slot.number > 0) {
+            let end = &mut ends[self.rest[slot.number as usize - 1].part as usize];
+            order[*end] = turned(slot);
+            *end += 1;
+        }
+        (order, ends)
+    }
+
+    /// The order of keys whose slots are turned, and which begin with the same word.
+    #[inline(never)]
+    fn order(&self, a: &Slot, b: &Slot) -> Ordering {
+        let rest = |slot: &Slot| self.rest[slot.number as usize - 1].key(slot.len, &self.keys);
+        a.words[1].cmp(&b.words[1]).then_with(|| match a.len.min(b.len) as usize > Head::MOST {
+            true => rest(a).cmp(rest(b)),
+            // The shorter one is the beginning of the other.
+            false => a.len.cmp(&b.len),
+        })
+    }
+}
+
+/// Turned, so that words have the order of their bytes; and back.
+#[inline(always)]
+fn turned(slot: &Slot) -> Slot {
+    Slot { words: slot.words.map(u64::swap_bytes), ..*slot }
 }
 
 /// Records as they came, in memory that does not grow beyond its limit.
@@ -332,6 +391,14 @@ mod tests {
         Ok(page.to_vec())
     }
 
+    struct Sum;
+
+    impl Combine<u8> for Sum {
+        fn combine(known: &mut u8, more: u8) {
+            *known = known.wrapping_add(more);
+        }
+    }
+
     proptest! {
         #[test]
         fn a_table_combines_all_values_of_a_key(emitted in prop::collection::vec((0..2000u32, 0..99u8), 0..3000), twice in any::<bool>()) {
@@ -342,7 +409,7 @@ mod tests {
                 for (n, value) in &emitted {
                     let key = n.to_be_bytes();
                     let part = hash::part(hash::hash(&key), 5);
-                    table.add(&key, *value, |a, b| *a = a.wrapping_add(b), |hash| hash::part(hash, 5));
+                    table.add::<Sum>(&key, *value, &mut |_, hash| hash::part(hash, 5));
                     let sum = expected.entry((part, key.to_vec())).or_default();
                     *sum = sum.wrapping_add(*value);
                 }
@@ -358,21 +425,21 @@ mod tests {
         }
 
         #[test]
-        fn keys_of_all_lengths_are_told_apart(emitted in prop::collection::vec((prop::collection::vec(0..2u8, 0..4), 0..20usize), 0..60)) {
-            let mut table = Table::new();
+        fn keys_of_all_lengths_are_told_apart(emitted in prop::collection::vec((prop::collection::vec(0..2u8, 0..4), 0..20usize), 0..300)) {
+            let (mut table, mut waiting) = (Table::new(), Waiting::with_capacity(TOGETHER));
             let mut expected = BTreeMap::<Vec<u8>, u8>::new();
             for (mut key, zeros) in emitted {
                 key.resize(key.len() + zeros, 0);
                 // Some are known when they are looked up, some only since the ones before them.
-                let sum: fn(&mut u8, u8) = |a, b| *a += b;
                 if key.len() > Head::MOST {
-                    table.add(&key, 1, sum, |_| 0);
-                } else if table.push(Head::of(&key), 1) || zeros == 0 {
-                    table.settle(sum, |_, _| 0);
+                    table.add::<Sum>(&key, 1, &mut |_, _| 0);
+                } else if waiting.push(Head::of(&key), 1) {
+                    table.settle::<Sum>(&mut waiting, &mut |_, _| 0);
                 }
-                *expected.entry(key).or_default() += 1;
+                let sum = expected.entry(key).or_default();
+                *sum = sum.wrapping_add(1);
             }
-            table.settle(|a, b| *a += b, |_, _| 0);
+            table.settle::<Sum>(&mut waiting, &mut |_, _| 0);
             let (run, _) = table.drain(1, &mut keep, |value, bytes| {
                 bytes.push(*value);
                 Ok(())

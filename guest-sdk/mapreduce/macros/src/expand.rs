@@ -161,7 +161,7 @@ fn is_named(ty: &Type, name: &str) -> bool {
     matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == name))
 }
 
-/// The parameters of the handle's type, and the closure that calls the function.
+/// The parameters of the handle's type, and what calls the function.
 fn adapter(role: Role, types: &[Type]) -> (TokenStream, TokenStream) {
     let outcome = quote!(::places_mapreduce::__macro::Outcome::outcome);
     let pairs = |ty: &Type| {
@@ -184,7 +184,19 @@ fn adapter(role: Role, types: &[Type]) -> (TokenStream, TokenStream) {
         }
         Role::Combiner => {
             let value = &types[1];
-            (quote!(#value), quote!(function))
+            let adapter = quote!({
+                struct Adds;
+
+                impl ::places_mapreduce::__macro::Combine<#value> for Adds {
+                    #[inline(always)]
+                    fn combine(known: &mut #value, more: #value) {
+                        function(known, more)
+                    }
+                }
+
+                ::places_mapreduce::__macro::Combining::of::<Adds>()
+            });
+            (quote!(#value), adapter)
         }
         Role::Partitioner => {
             let (key, lent) = owned(&types[0]);

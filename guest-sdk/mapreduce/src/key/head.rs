@@ -65,8 +65,7 @@ impl See for Short {
         }
         let head = Head::of(bytes);
         // Zeros beyond the end are none of the text's.
-        let zeros = head.words.map(short::zeros).iter().sum::<u32>();
-        (zeros as usize == Head::MOST - bytes.len()).then_some(head)
+        (short::zeros(head.words) as usize == Head::MOST - bytes.len()).then_some(head)
     }
 
     #[inline(always)]
