@@ -1,8 +1,9 @@
 //! One session's connection: its control stream, and the streams that come.
 //!
-//! Four tasks: one reads control frames and hands what they lead to on to whoever handles it, in that order, one writes control
-//! frames, one takes the streams that the peer opens, and one does the work of all links. All end with the connection. What usually follows at once is done by the
-//! same task: to wake another costs as much as all else about a frame.
+//! What is read and written for it, but for bulk that has streams of its own, is the work of one task, in turns: to wake another costs
+//! as much as all else about a frame, and what is said at once goes together. So control frames are read there, and what they lead to is
+//! handed on to whoever handles it, in that order; control frames are written there, and what is posted; and all links are pumped there.
+//! Another task takes the streams that the peer opens. All end with the connection.
 
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
@@ -316,9 +317,8 @@ impl Session {
 
 impl Work {
     pub(super) fn start(self, hub: &Hub, session: &Arc<Session>) {
-        let runtime = hub.runtime().clone();
-        runtime.spawn(attend(hub.clone(), Arc::clone(session), self));
-        let (hub, session) = (hub.clone(), Arc::clone(session));
+        session.tasks.spawn(attend(hub.clone(), Arc::clone(session), self));
+        let (runtime, hub, session) = (hub.runtime().clone(), hub.clone(), Arc::clone(session));
         runtime.spawn(async move {
             let why = session.connection.closed().await;
             hub.act(|node, _| node.handle_lost(session.key, why));
@@ -429,7 +429,7 @@ async fn control(hub: &Hub, session: &Arc<Session>, out: mpsc::UnboundedReceiver
     // The connection is closed, and says why by itself.
     let Some((send, receive)) = streams else { return };
     let _ = send.set_priority(FIRST);
-    hub.runtime().spawn(write_control(Arc::clone(session), send, out));
+    session.tasks.spawn(write_control(Arc::clone(session), send, out));
     read_control(hub, session, receive).await;
 }
 

@@ -1,8 +1,8 @@
 //! What is done for one session, in one task.
 //!
-//! A packet brings messages for many links, and a place that answers many sets as many links going. As tasks of their own each would
-//! have to be scheduled, often on another core, which costs more than the work itself; here they take turns, and what they send goes
-//! together.
+//! A packet brings messages for many links, and a place that answers many sets as many links going; who starts a place says so by a
+//! control frame and sends it a message. As tasks of their own each would have to be scheduled, often on another core, which costs more
+//! than the work itself; here they take turns, and what they send goes together.
 
 use std::future::Future;
 use std::pin::Pin;
