@@ -62,7 +62,9 @@ impl Source {
 #[expect(unreachable_pub, reason = "the generated bindings, private too, name it in a `pub use`")]
 pub struct Reader {
     source: Arc<Source>,
-    piece: Piece,
+    piece: Bytes,
+    /// For the piece.
+    charge: Charge,
     /// What follows the piece.
     rest: Range<u64>,
     /// The next piece, which is being fetched.
@@ -73,11 +75,6 @@ pub struct Reader {
     runtime: Handle,
 }
 
-struct Piece {
-    bytes: Bytes,
-    charge: Charge,
-}
-
 struct Ahead {
     charge: Charge,
     /// One task, which ends when this is dropped.
@@ -86,8 +83,8 @@ struct Ahead {
 
 impl Reader {
     pub(super) fn new(source: Source, rest: Range<u64>, account: &Arc<Account>, runtime: Handle) -> Result<Self, ObjectError> {
-        let piece = Piece { bytes: Bytes::new(), charge: account.charge(0)? };
-        Ok(Self { source: Arc::new(source), piece, rest, ahead: None, reads_on: false, account: Arc::clone(account), runtime })
+        let (source, charge, account) = (Arc::new(source), account.charge(0)?, Arc::clone(account));
+        Ok(Self { source, piece: Bytes::new(), charge, rest, ahead: None, reads_on: false, account, runtime })
     }
 
     /// Of the whole object, in bytes.
@@ -97,33 +94,33 @@ impl Reader {
 
     /// At most so many bytes; none at the end.
     pub(crate) async fn read(&mut self, max: usize) -> Result<Bytes, ObjectError> {
-        if self.piece.bytes.is_empty() && !self.rest.is_empty() {
-            self.piece.charge.resize(0)?;
+        if self.piece.is_empty() && !self.rest.is_empty() {
+            self.charge.resize(0)?;
             self.piece = self.next_piece().await?;
-            self.rest.start += self.piece.bytes.len() as u64;
+            self.rest.start += self.piece.len() as u64;
         }
         if mem::replace(&mut self.reads_on, true) && self.ahead.is_none() && !self.rest.is_empty() {
             self.ahead = self.begin_ahead().ok();
         }
-        let bytes = &mut self.piece.bytes;
-        Ok(bytes.split_to(max.min(bytes.len())))
+        Ok(self.piece.split_to(max.min(self.piece.len())))
     }
 
-    async fn next_piece(&mut self) -> Result<Piece, ObjectError> {
+    async fn next_piece(&mut self) -> Result<Bytes, ObjectError> {
         let Some(ahead) = &mut self.ahead else {
             let range = self.next_range();
-            let charge = self.account.charge(range.end - range.start)?;
-            return Ok(Piece { bytes: self.source.piece(range).await?, charge });
+            self.charge.resize(range.end - range.start)?;
+            return self.source.piece(range).await;
         };
-        let bytes = match ahead.fetching.join_next().await {
-            Some(Ok(bytes)) => bytes,
+        let piece = match ahead.fetching.join_next().await {
+            Some(Ok(piece)) => piece,
             Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             // The runtime is ending, and the place with it.
             _ => std::future::pending().await,
         };
+        mem::swap(&mut self.charge, &mut ahead.charge);
         // Whoever reads on after an error asks again.
-        let charge = self.ahead.take().map_or_else(|| self.account.charge(0), |ahead| Ok(ahead.charge))?;
-        Ok(Piece { bytes: bytes?, charge })
+        self.ahead = None;
+        piece
     }
 
     fn begin_ahead(&self) -> Result<Ahead, OverBudget> {
