@@ -163,6 +163,7 @@ function! {
     /// A mapper, made by [`#[mapper]`](macro@crate::mapper): from an input `I`, [`Lines`] or [`Of`] a type, to pairs of `K` and `V`.
     Mapper<I, K, V>, fn(Record<'_>, &mut Emit<K, V>) -> Result<(), String>
 }
+
 /// A combiner's function as a type, so that the loop that looks keys up has it inside it and calls nobody for each value.
 #[doc(hidden)]
 pub trait Combine<V> {

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use serde::de::DeserializeOwned;
 
-use crate::key::head::Head;
+use crate::key::head::{Head, Ordered};
 use crate::run::Records;
 use crate::short;
 
@@ -35,36 +35,10 @@ struct Node {
     cursor: u32,
 }
 
-/// The beginning of a key, as numbers that have the order of keys.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Ordered {
-    words: [u64; 2],
-    len: u32,
-}
-
-impl Ordered {
-    #[inline(always)]
-    fn of(key: &[u8]) -> Self {
-        let Head { words, len } = Head::of(key);
-        Self { words: words.map(u64::swap_bytes), len }
-    }
-
-    /// The order of the keys, where it is seen here; else `rest` is asked.
-    #[inline(always)]
-    fn cmp(&self, other: &Self, rest: impl FnOnce() -> Ordering) -> Ordering {
-        let words = self.words[0].cmp(&other.words[0]).then_with(|| self.words[1].cmp(&other.words[1]));
-        words.then_with(|| match self.len.min(other.len) as usize > Head::MOST {
-            true => rest(),
-            // The shorter one is the beginning of the other.
-            false => self.len.cmp(&other.len),
-        })
-    }
-}
-
 /// The beginning of a key, as a number that has the order of keys.
 #[inline]
 pub(crate) fn prefix(key: &[u8]) -> u64 {
-    Ordered::of(key).words[0]
+    Ordered::of(Head::of(key)).words[0]
 }
 
 impl Cursor {
@@ -76,7 +50,7 @@ impl Cursor {
                 None => return Ok(None),
             }
         }
-        Ok(Some(Ordered::of(self.records.key())))
+        Ok(Some(Ordered::of(Head::of(self.records.key()))))
     }
 }
 
@@ -161,7 +135,7 @@ pub(crate) struct Groups {
 
 impl Groups {
     pub(crate) fn new(merge: Merge) -> Self {
-        Self { merge, key: Vec::new(), ordered: Ordered::of(&[]), begun: false, error: None, records: 0 }
+        Self { merge, key: Vec::new(), ordered: Ordered::of(Head::of(&[])), begun: false, error: None, records: 0 }
     }
 
     /// Goes to the next group, past what was not read of the one before; its key.
@@ -175,7 +149,7 @@ impl Groups {
         let Some((key, _)) = self.merge.record() else { return Ok(None) };
         self.key.clear();
         self.key.extend_from_slice(key);
-        self.ordered = Ordered::of(key);
+        self.ordered = Ordered::of(Head::of(key));
         self.begun = true;
         Ok(Some(&self.key))
     }

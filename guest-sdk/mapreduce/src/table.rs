@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use crate::function::Combine;
-use crate::key::head::Head;
+use crate::key::head::{Head, Ordered};
 use crate::merge::prefix;
 use crate::run::{Keep, Run, Writer};
 use crate::{hash, short, varint};
@@ -267,12 +267,9 @@ impl<V> Table<V> {
     /// The order of keys whose slots are turned, and which begin with the same word.
     #[inline(never)]
     fn order(&self, a: &Slot, b: &Slot) -> Ordering {
+        let ordered = |slot: &Slot| Ordered { words: slot.words, len: slot.len };
         let rest = |slot: &Slot| self.rest[slot.number as usize - 1].key(slot.len, &self.keys);
-        a.words[1].cmp(&b.words[1]).then_with(|| match a.len.min(b.len) as usize > Head::MOST {
-            true => rest(a).cmp(rest(b)),
-            // The shorter one is the beginning of the other.
-            false => a.len.cmp(&b.len),
-        })
+        ordered(a).cmp(&ordered(b), || rest(a).cmp(rest(b)))
     }
 }
 

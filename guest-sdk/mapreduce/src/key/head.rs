@@ -3,6 +3,8 @@
 //! Text without zero bytes is its own key, and so are the bytes of a number in their order. Where such a key is at most sixteen bytes long,
 //! its words and its length are all of it. What is longer, or made of several things, is none; it is written as bytes.
 
+use std::cmp::Ordering;
+
 use serde::Serialize;
 
 use super::plain::{See, see};
@@ -37,6 +39,31 @@ impl Head {
         bytes[..8].copy_from_slice(&self.words[0].to_le_bytes());
         bytes[8..].copy_from_slice(&self.words[1].to_le_bytes());
         bytes
+    }
+}
+
+/// A head whose words are turned, so that they have the order of keys.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ordered {
+    pub(crate) words: [u64; 2],
+    pub(crate) len: u32,
+}
+
+impl Ordered {
+    #[inline(always)]
+    pub(crate) fn of(Head { words, len }: Head) -> Self {
+        Self { words: words.map(u64::swap_bytes), len }
+    }
+
+    /// The order of the keys, where it is seen here; else `rest` is asked.
+    #[inline(always)]
+    pub(crate) fn cmp(&self, other: &Self, rest: impl FnOnce() -> Ordering) -> Ordering {
+        let words = self.words[0].cmp(&other.words[0]).then_with(|| self.words[1].cmp(&other.words[1]));
+        words.then_with(|| match self.len.min(other.len) as usize > Head::MOST {
+            true => rest(),
+            // The shorter one is the beginning of the other.
+            false => self.len.cmp(&other.len),
+        })
     }
 }
 
